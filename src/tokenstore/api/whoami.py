@@ -1,0 +1,30 @@
+"""`GET /api/whoami`: who the caller is, in exactly seven fields."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from tokenstore.identity.guards import Guards
+
+
+def create_blueprint(guards: Guards) -> Blueprint:
+    """The route, outside the versioned API as it always was."""
+    blueprint = Blueprint("whoami", __name__, url_prefix="/api")
+
+    @blueprint.get("/whoami")
+    def whoami() -> Response:
+        """The caller's user."""
+        user = guards.require_user().user
+        return jsonify(
+            {
+                "claims": dict(user.claims),
+                "email": user.email,
+                "email_verified": user.email_verified,
+                "id": user.id,
+                "name": user.name,
+                "roles": list(user.roles),
+                "scopes": list(user.scopes),
+            }
+        )
+
+    return blueprint

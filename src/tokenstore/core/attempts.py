@@ -1,0 +1,66 @@
+"""Beginning an attempt: fresh state, nonce and PKCE verifier, kept sealed until the browser comes back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tokenstore.core.model import Attempt, Identity, Provider, Purpose
+from tokenstore.core.ports import AttemptStore, ProviderClient
+from tokenstore.core.secret import Secret
+
+LIFETIME = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where to send the browser, and until when it has to be back."""
+
+    location: str
+    expires_at: datetime
+
+
+class Attempts:
+    """Starts attempts for logins and links alike."""
+
+    def __init__(self, store: AttemptStore, client: ProviderClient) -> None:
+        self._store = store
+        self._client = client
+
+    def begin(
+        self,
+        purpose: Purpose,
+        provider: Provider,
+        *,
+        user: Identity | None,
+        session_key: str | None,
+        return_url: str,
+        hints: Mapping[str, str] | None = None,
+    ) -> Begun:
+        """Save an attempt and return the provider's address for it.
+
+        Raises ProviderUnavailable or ProviderMisconfigured (nothing is saved then) and StorageUnavailable.
+        """
+        attempt = Attempt(
+            state=random_value(),
+            nonce=random_value(),
+            code_verifier=random_value(),
+            purpose=purpose,
+            provider_id=provider.id,
+            user=user,
+            session_key=session_key,
+            return_url=return_url,
+            scopes=provider.scopes,
+            redirect_uri=provider.redirect_uri,
+            expires_at=self._store.now() + LIFETIME,
+        )
+        location = self._client.authorization_url(provider, attempt, hints)
+        self._store.save(attempt)
+        return Begun(location, attempt.expires_at)
+
+
+def random_value() -> Secret:
+    """256 random bits as 43 URL-safe characters, which is also a valid PKCE verifier (RFC 7636 section 4.1)."""
+    return Secret(secrets.token_urlsafe(32))

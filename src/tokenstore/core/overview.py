@@ -1,0 +1,117 @@
+"""What a user has: every provider with its links and their state in one word. Pure decisions on one read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from tokenstore.core.model import Caller, LinkState, Provider
+from tokenstore.core.policy import Action, Policy
+from tokenstore.core.ports import LinkStore, Standing
+from tokenstore.core.registry import Registry
+
+EXPIRING = timedelta(days=7)
+"""A link whose refresh token ends within this time asks to be renewed."""
+
+
+class Status(StrEnum):
+    """State of a link, or of a provider's default link, in the API's words."""
+
+    OK = "ok"
+    EXPIRING = "expiring"
+    CHECKING = "checking"
+    REAUTHORIZATION_REQUIRED = "reauthorization_required"
+    NOT_LINKED = "not_linked"
+    UNAVAILABLE = "unavailable"
+
+
+USABLE = frozenset({Status.OK, Status.EXPIRING, Status.CHECKING})
+
+
+class ScopeStatus(StrEnum):
+    """How a link's scopes compare with what was requested and with what is configured now."""
+
+    OK = "ok"
+    NARROWER = "narrower"
+    OUTDATED = "outdated"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOverview:
+    """One link and its status."""
+
+    standing: Standing
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOverview:
+    """A provider, its links (default first), and what their default says about it."""
+
+    provider: Provider
+    links: Sequence[LinkOverview]
+    status: Status
+    scope_status: ScopeStatus
+
+    @property
+    def active(self) -> bool:
+        """Whether the default link can be used."""
+        return self.status in USABLE
+
+
+class OverviewService:
+    """Lists providers with the caller's links."""
+
+    def __init__(self, registry: Registry, policy: Policy, links: LinkStore) -> None:
+        self._registry = registry
+        self._policy = policy
+        self._links = links
+
+    def authorizations(self, caller: Caller) -> Sequence[ProviderOverview]:
+        """All providers in configured order. Raises PolicyDenied, StorageUnavailable."""
+        self._policy.require(caller, caller.identity, Action.LIST)
+        standings = self._links.standings(caller.identity)
+        return [
+            provider_overview(provider, [one for one in standings if one.link.provider_id == provider.id])
+            for provider in self._registry
+        ]
+
+
+def provider_overview(provider: Provider, standings: Sequence[Standing]) -> ProviderOverview:
+    """The overview of one provider from the user's links there, the default one first."""
+    links = [LinkOverview(standing, link_status(provider, standing)) for standing in standings]
+    default = next((link for link in links if link.standing.link.is_default), None)
+    if default is None:
+        return ProviderOverview(provider, links, Status.NOT_LINKED, ScopeStatus.OK)
+    return ProviderOverview(provider, links, default.status, scope_status(provider, default.standing))
+
+
+def link_status(provider: Provider, standing: Standing) -> Status:
+    """What a caller who asked for this link's token would meet."""
+    link, now = standing.link, standing.now
+    alive = standing.has_access_token and (standing.access_expires_at is None or standing.access_expires_at > now)
+    refreshable = link.has_refresh_token and link.client_id == provider.client_id and link.state is not LinkState.BROKEN
+    if not refreshable:
+        return Status.OK if alive and link.state is not LinkState.BROKEN else Status.REAUTHORIZATION_REQUIRED
+    if link.state is LinkState.SUSPECT:
+        return Status.CHECKING
+    ends = link.refresh_expires_at
+    if not alive and ends is not None and ends <= now:
+        return Status.REAUTHORIZATION_REQUIRED
+    if not alive and link.next_try_at is not None and link.next_try_at > now:
+        return Status.UNAVAILABLE
+    return Status.EXPIRING if ends is not None and ends - now < EXPIRING else Status.OK
+
+
+def scope_status(provider: Provider, standing: Standing) -> ScopeStatus:
+    """outdated: more is configured now than was requested at linking; narrower: less was granted than requested.
+
+    `offline_access` does not count as missing: many providers grant it without naming it in the answer.
+    """
+    link = standing.link
+    if not link.scopes_requested >= frozenset(provider.scopes):
+        return ScopeStatus.OUTDATED
+    missing = link.scopes_requested - link.scopes_granted - {"offline_access"}
+    return ScopeStatus.NARROWER if missing else ScopeStatus.OK

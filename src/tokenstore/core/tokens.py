@@ -1,0 +1,224 @@
+"""Handing out access tokens: from the cache where it is fresh enough, else from a refresh.
+
+Owns freshness and waiting. Who may have a token is `policy`'s decision, how one is refreshed is in `refresh`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from contextlib import suppress
+from datetime import timedelta
+
+from tokenstore.core.flight import Flight, Flights, StillFlying
+from tokenstore.core.model import AccessToken, Asked, Caller, HandOut, Holding, LinkId, Provider
+from tokenstore.core.policy import Action, Policy
+from tokenstore.core.ports import LinkStore
+from tokenstore.core.refresh import Errand, Refresher, obstacle
+from tokenstore.core.registry import Registry
+from tokenstore.errors import NotLinked, RefreshInProgress, ScopeNotGranted, TokenStoreError
+
+log = logging.getLogger(__name__)
+
+MIN_VALID = timedelta(seconds=60)
+"""How long a token must be good for when the caller does not say."""
+
+LAST_RESORT = timedelta(seconds=5)
+"""A token with less life than this is not worth handing out when a better one cannot be had."""
+
+FORCE_INTERVAL = timedelta(seconds=30)
+"""A forced refresh is answered from one that is younger than this."""
+
+TokenFlights = Flights[LinkId, AccessToken]
+"""Refreshes under way in this process, one per link whatever the variant: all share its refresh token."""
+
+
+class TokenService:
+    """Gives callers fresh access tokens. wait_seconds: longest a caller waits, from the start of the flight."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        policy: Policy,
+        links: LinkStore,
+        refresher: Refresher,
+        flights: TokenFlights,
+        *,
+        wait_seconds: float,
+    ) -> None:
+        self._registry = registry
+        self._policy = policy
+        self._links = links
+        self._refresher = refresher
+        self._flights = flights
+        self._wait_seconds = wait_seconds
+
+    def fresh_token(
+        self,
+        caller: Caller,
+        provider_id: str,
+        *,
+        link_id: LinkId | None = None,
+        asked: Asked = Asked(),
+        min_valid: timedelta = MIN_VALID,
+        force: bool = False,
+        may_refresh: bool = True,
+    ) -> HandOut:
+        """An access token of the caller's link that is good for `min_valid`, or half its lifetime if that is less.
+
+        `force`: one issued after this request began, at most one refresh per link in 30 s. `may_refresh` False: no
+        provider call is made. As long as a valid token exists it is handed out, whatever the state of the link.
+
+        Raises UnknownProvider, PolicyDenied, NotLinked, ScopeNotGranted, ReauthorizationRequired, RefreshInProgress,
+        ProviderUnavailable, ProviderMisconfigured, KeyUnavailable, StorageUnavailable.
+        """
+        provider = self._registry.get(provider_id)
+        self._policy.require(caller, caller.identity, Action.TOKEN, provider)
+        holding = self._read(caller, provider, link_id, asked)
+        check_asked(provider, holding, asked)
+        force = force and not recently_refreshed(holding)
+        if not force and fresh_enough(holding, min_valid):
+            if may_refresh and wants_refresh_ahead(provider, holding):
+                with suppress(RefreshInProgress):
+                    self._flight(caller, provider, holding, asked)
+            return handed_out(holding, cached=True)
+        try:
+            problem = obstacle(provider, holding)
+            if problem is not None:
+                raise problem
+            if not may_refresh:
+                raise RefreshInProgress("No fresh token is at hand; a GET request fetches one.")
+            if not force and leased(holding) and has_life(holding):
+                return handed_out(holding, cached=True)
+            return self._refreshed(caller, provider, holding, asked)
+        except TokenStoreError as error:
+            if not has_life(holding) or (force and holding.link.has_refresh_token):
+                raise
+            # Read again: time has passed, and what was unlinked meanwhile is not handed out.
+            present = self._read(caller, provider, holding.link.id, asked)
+            if not has_life(present):
+                raise
+            log.info("handing out the present token", extra={"link": str(present.link.id), "because": error.slug})
+            return handed_out(present, cached=True)
+
+    def _read(self, caller: Caller, provider: Provider, link_id: LinkId | None, asked: Asked) -> Holding:
+        holding = self._links.read(caller.identity, provider.id, link_id, asked.variant)
+        if holding is None:
+            raise NotLinked("No account is linked here. Open authorize_url and link one.", provider_id=provider.id)
+        return holding
+
+    def _flight(self, caller: Caller, provider: Provider, holding: Holding, asked: Asked) -> Flight[AccessToken]:
+        seen = holding.token.issued_at if holding.token else None
+        errand = Errand(provider, caller, holding.link, asked, seen)
+        try:
+            return self._flights.join(holding.link.id, lambda: self._refresher.bring(errand), asked.variant)
+        except RuntimeError as error:
+            raise RefreshInProgress("No refresh can be started just now. Ask again.", debug=str(error)) from error
+
+    def _refreshed(self, caller: Caller, provider: Provider, before: Holding, asked: Asked) -> HandOut:
+        """Join or start the link's flight, then read again, so that nothing is handed out after an unlink."""
+        arrived = time.monotonic()
+        while True:
+            flight = self._flight(caller, provider, before, asked)
+            try:
+                # Never longer than from the caller's arrival either: another variant's flight may have come first.
+                flight.result(self._wait_seconds + min(0.0, arrived - flight.started))
+            except StillFlying:
+                raise still_under_way() from None
+            except ScopeNotGranted:
+                if flight.errand == asked.variant:
+                    raise
+            after = self._read(caller, provider, before.link.id, asked)
+            if is_newer(after, before):
+                return handed_out(after, cached=False)
+            if time.monotonic() - arrived >= self._wait_seconds:
+                raise still_under_way()
+
+
+def still_under_way() -> RefreshInProgress:
+    """The answer to a caller whose waiting time is over."""
+    return RefreshInProgress(
+        "The provider has not answered yet; the refresh goes on. Ask again.", retry_after=timedelta(seconds=1)
+    )
+
+
+def is_newer(after: Holding, before: Holding) -> bool:
+    """Whether `after` has a token that `before` had not."""
+    if after.token is None:
+        return False
+    return before.token is None or after.token.issued_at > before.token.issued_at
+
+
+def handed_out(holding: Holding, *, cached: bool) -> HandOut:
+    """The hand-out of the token that a read found. Raises ValueError if it found none."""
+    if holding.token is None:
+        raise ValueError("there is no token to hand out")
+    left = holding.token.left(holding.now)
+    return HandOut(holding.link.id, holding.token, None if left is None else max(left, timedelta()), cached)
+
+
+def fresh_enough(holding: Holding, min_valid: timedelta) -> bool:
+    """Whether the token lives on for `min_valid`, or for half its lifetime if that is less."""
+    token = holding.token
+    if token is None:
+        return False
+    enough = min_valid if token.lifetime is None else min(min_valid, token.lifetime / 2)
+    return token.fresh_for(enough, holding.now)
+
+
+def has_life(holding: Holding) -> bool:
+    """Whether the token is worth handing out when a better one cannot be had."""
+    token = holding.token
+    if token is None:
+        return False
+    least = LAST_RESORT if token.lifetime is None else min(LAST_RESORT, token.lifetime / 10)
+    return token.fresh_for(least, holding.now)
+
+
+def margin(provider: Provider, holding: Holding) -> timedelta:
+    """How long before its end a token is refreshed in the background: max(60 s, 10 %) ± 10 % fixed per link.
+
+    At most a quarter of the lifetime. Nothing where a refresh ends earlier access tokens.
+    """
+    lifetime = holding.token.lifetime if holding.token else None
+    if lifetime is None or provider.refresh_ends_access:
+        return timedelta()
+    jitter = 0.9 + 0.2 * (zlib.crc32(holding.link.id.bytes) / 2**32)
+    return min(max(timedelta(seconds=60), lifetime / 10) * jitter, lifetime / 4)
+
+
+def wants_refresh_ahead(provider: Provider, holding: Holding) -> bool:
+    """Whether a token that is still good should be replaced in the background."""
+    if holding.token is None or holding.token.fresh_for(margin(provider, holding), holding.now):
+        return False
+    return obstacle(provider, holding) is None and not leased(holding)
+
+
+def leased(holding: Holding) -> bool:
+    """Whether somebody is refreshing the link right now."""
+    until = holding.link.lease_until
+    return until is not None and until > holding.now
+
+
+def recently_refreshed(holding: Holding) -> bool:
+    """Whether a forced refresh would come too soon after the last one."""
+    last = holding.link.last_refresh_at
+    return last is not None and holding.token is not None and holding.now - last < FORCE_INTERVAL
+
+
+def check_asked(provider: Provider, holding: Holding, asked: Asked) -> None:
+    """Raise ScopeNotGranted unless the scope asked for lies within the granted one and audiences can be asked for."""
+    missing = asked.scopes - holding.link.scopes_granted
+    if missing:
+        raise ScopeNotGranted(
+            f"The link does not cover: {', '.join(sorted(missing))}. Link the account again with these scopes.",
+            provider_id=provider.id,
+        )
+    if (asked.audience and provider.audience_style not in {"audience", "audience-repeated"}) or (
+        asked.resources and provider.audience_style != "resource"
+    ):
+        raise ScopeNotGranted(
+            f"Provider {provider.id!r} takes no such audience or resource (setting AUDIENCE_STYLE).",
+            provider_id=provider.id,
+        )

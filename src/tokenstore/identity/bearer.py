@@ -1,0 +1,84 @@
+"""Callers with an access token of the login provider (RFC 6750, RFC 9068)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import request
+
+from tokenstore.core.model import Caller, CallerKind, Identity
+from tokenstore.core.secret import Secret
+from tokenstore.errors import BadCredentials
+from tokenstore.identity.user import Authenticated, scopes_of, user_from_claims
+
+REMEMBER_SECONDS = 30.0
+"""How long a verified token is taken as verified; never past its own end."""
+
+REMEMBER_MOST = 4096
+
+Verify = Callable[[Secret], Mapping[str, Any]]
+"""Checks an access token and returns its claims; raises BadCredentials."""
+
+
+class BearerScheme:
+    """`Authorization: Bearer`. Verified claims are remembered for 30 s under the token's digest, never the token."""
+
+    def __init__(
+        self,
+        verify: Verify,
+        role_claims: tuple[str, ...],
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._verify = verify
+        self._role_claims = role_claims
+        self._clock = clock
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._verified: OrderedDict[bytes, tuple[float, Authenticated]] = OrderedDict()
+
+    def authenticate(self) -> Authenticated | None:
+        """The caller of the current request; None without an `Authorization` header. Raises BadCredentials."""
+        header = request.headers.get("Authorization")
+        if header is None:
+            return None
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise BadCredentials("Send an access token of the login provider as 'Authorization: Bearer …'.")
+        return self._authenticate(token.strip())
+
+    def _authenticate(self, token: str) -> Authenticated:
+        key = hashlib.sha256(token.encode()).digest()
+        with self._lock:
+            found = self._verified.get(key)
+        if found is not None and found[0] > self._monotonic():
+            return found[1]
+        claims = self._verify(Secret(token))
+        authenticated = Authenticated(caller_from_claims(claims), user_from_claims(claims, self._role_claims))
+        good_for = min(REMEMBER_SECONDS, float(claims["exp"]) - self._clock())
+        with self._lock:
+            self._verified[key] = (self._monotonic() + good_for, authenticated)
+            self._verified.move_to_end(key)
+            while len(self._verified) > REMEMBER_MOST:
+                self._verified.popitem(last=False)
+        return authenticated
+
+
+def caller_from_claims(claims: Mapping[str, Any]) -> Caller:
+    """The caller of a verified access token. Raises BadCredentials if it names no subject."""
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject:
+        raise BadCredentials("The access token names no subject.")
+    client = claims.get("azp") or claims.get("client_id")
+    return Caller(
+        CallerKind.BEARER,
+        Identity(str(claims["iss"]), subject),
+        client=client if isinstance(client, str) else None,
+        scopes=frozenset(scopes_of(claims)),
+    )

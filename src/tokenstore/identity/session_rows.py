@@ -1,0 +1,84 @@
+"""The table of browser sessions: sealed bytes under an opaque id, with an idle and an absolute end.
+
+Each method is one statement or short transaction of its own; nothing is shared with other stores. What the bytes
+mean is `sessions`' business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, ColumnElement, case, delete, insert, select, type_coerce, update
+
+from tokenstore.store.base import Instant, db_now, from_now, milliseconds
+from tokenstore.store.engine import Database
+from tokenstore.store.tables import session as table
+
+_PURGED_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A live session, at the database's `now`."""
+
+    sealed: bytes
+    created_at: datetime
+    expires_at: datetime
+    now: datetime
+
+
+class SessionRows:
+    """Reads and writes sessions. All methods raise StorageUnavailable.
+
+    A session ends `idle` after it was last used and `lifetime` after it was made, whichever comes first, by the
+    database's clock.
+    """
+
+    def __init__(self, database: Database, *, idle: timedelta, lifetime: timedelta) -> None:
+        self._database = database
+        self._idle = idle
+        self._lifetime = lifetime
+
+    def read(self, row_id: str) -> SessionRow | None:
+        """The session of this id unless it has ended."""
+        statement = select(table.c.sealed, table.c.created_at, table.c.expires_at, db_now().label("now"))
+        with self._database.reading() as connection:
+            found = connection.execute(statement.where(table.c.id == row_id)).one_or_none()
+        if found is None or found.now >= min(found.expires_at, found.created_at + self._lifetime):
+            return None
+        return SessionRow(found.sealed, found.created_at, found.expires_at, found.now)
+
+    def insert(self, row_id: str, sealed: bytes) -> None:
+        """Keep a new session; removes some that have ended, so that the table stays small by itself."""
+        ends = from_now(min(self._idle, self._lifetime))
+        ended = select(table.c.id).where(table.c.expires_at <= db_now()).limit(_PURGED_AT_ONCE)
+        with self._database.writing() as connection:
+            connection.execute(delete(table).where(table.c.id.in_(ended)))
+            connection.execute(insert(table).values(id=row_id, sealed=sealed, created_at=db_now(), expires_at=ends))
+
+    def update(self, row_id: str, sealed: bytes) -> None:
+        """Replace the content and count as used. A session that is gone stays gone: a log-out elsewhere wins."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(table).where(table.c.id == row_id).values(sealed=sealed, expires_at=self._next_end())
+            )
+
+    def touch(self, row_id: str) -> None:
+        """Count as used."""
+        with self._database.writing() as connection:
+            connection.execute(update(table).where(table.c.id == row_id).values(expires_at=self._next_end()))
+
+    def delete(self, row_id: str) -> None:
+        """End the session."""
+        with self._database.writing() as connection:
+            connection.execute(delete(table).where(table.c.id == row_id))
+
+    def can_be_prolonged(self, row: SessionRow, pause: timedelta) -> bool:
+        """Whether using the session now moves its end by at least `pause`."""
+        return min(row.now + self._idle, row.created_at + self._lifetime) - row.expires_at >= pause
+
+    def _next_end(self) -> ColumnElement[datetime]:
+        last = type_coerce(table.c.created_at, BigInteger) + milliseconds(self._lifetime)
+        idle = type_coerce(from_now(self._idle), BigInteger)
+        return type_coerce(case((last < idle, last), else_=idle), Instant)

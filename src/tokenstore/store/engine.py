@@ -1,0 +1,129 @@
+"""How the database is reached: engine set-up per dialect, and the only two ways in, reading and writing.
+
+Also the one place where a driver's trouble becomes StorageUnavailable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from tokenstore.errors import StorageUnavailable
+
+_BUSY_TIMEOUT_MS = 5000
+_CONNECT_TIMEOUT_S = 3
+_POOL_TIMEOUT_S = 5
+
+# PostgreSQL's codes for an unknown table or column (migrations not run yet) and for lacking privileges; SQLite's
+# driver calls all of these operational errors by itself.
+_NOT_READY = frozenset({"42P01", "42703", "42501"})
+SQLITE_BEGIN = "tokenstore_sqlite_begin"
+"""Execution option of an engine or connection: the statement that begins a transaction on SQLite, empty for none."""
+
+
+class Database:
+    """The doors of an engine made ready by `prepare_engine`; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        # Statements that only read stand alone: on PostgreSQL autocommit spares them a BEGIN and a ROLLBACK, on
+        # SQLite no transaction is begun for them, so that they never wait for a writer.
+        alone = {SQLITE_BEGIN: ""} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+        self._for_reading = engine.execution_options(**alone)
+        # A transaction that reads first and writes later would be refused the lock without waiting for it.
+        self._for_writing = engine.execution_options(**{SQLITE_BEGIN: "BEGIN IMMEDIATE"})
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for single reading statements, each seeing the latest committed state.
+
+        Raises StorageUnavailable if the database cannot be used.
+        """
+        with _translated(), self._for_reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection in one transaction, committed at the end of the block and rolled back by an exception.
+
+        READ COMMITTED on PostgreSQL; on SQLite alone with the write lock from the start. Raises StorageUnavailable
+        if the database cannot be used.
+        """
+        with _translated(), self._for_writing.begin() as connection:
+            yield connection
+
+
+def engine_options(uri: str, configured: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Arguments of `create_engine` for this database; what the operator configured goes before our defaults."""
+    options: dict[str, Any] = {}
+    if make_url(uri).get_backend_name() == "postgresql":
+        options = {
+            "isolation_level": "READ COMMITTED",
+            "pool_timeout": _POOL_TIMEOUT_S,
+            "connect_args": {"connect_timeout": _CONNECT_TIMEOUT_S},
+        }
+    given = dict(configured or {})
+    connect_args = {**options.pop("connect_args", {}), **given.pop("connect_args", {})}
+    # Parameters hold personal data; no exception text may show them.
+    return {**options, **given, "connect_args": connect_args, "hide_parameters": True}
+
+
+def prepare_engine(engine: Engine) -> Engine:
+    """Attach what SQLite needs on each connection and at each BEGIN; call it once, before the first connection."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001  (SQLAlchemy's)
+    connection.isolation_level = None  # the driver begins nothing by itself: `_begin_sqlite` does
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # NORMAL may lose the last commits on power loss
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    begin = connection.get_execution_options().get(SQLITE_BEGIN, "BEGIN")
+    if begin:
+        connection.exec_driver_sql(begin)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
+        raise _unavailable(error) from error
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) not in _NOT_READY:
+            raise
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: SQLAlchemyError) -> StorageUnavailable:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return StorageUnavailable("The database cannot be used at present. Ask again.", debug=type(cause).__name__)
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT, in the connection's dialect."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

@@ -1,0 +1,152 @@
+"""Linking an account, for the first time or again.
+
+It happens under the lock of the user's row, so that there is one row per account and one default per provider
+whoever comes at the same time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
+
+from tokenstore.core.model import Asked, AuditEvent, Link, LinkId, LinkState, ProviderId, UserId
+from tokenstore.core.ports import NewLink
+from tokenstore.core.secret import Secret
+from tokenstore.errors import KeyUnavailable
+from tokenstore.store.access_tokens import (
+    drop_access_tokens,
+    join_scopes,
+    put_access_token,
+    seal_access_token,
+)
+from tokenstore.store.audit import insert_event
+from tokenstore.store.base import db_now
+from tokenstore.store.engine import Database
+from tokenstore.store.link_rows import (
+    FREE,
+    HEALTHY,
+    LINK_COLUMNS,
+    current_context,
+    has_default,
+    refresh_context,
+    same_row,
+    to_link,
+)
+from tokenstore.store.outbox import drop_revocations, queue_link_revocation
+from tokenstore.store.saving import refresh_end
+from tokenstore.store.tables import link
+from tokenstore.store.users import ensure_user
+from tokenstore.vault.vault import Vault
+
+_PLAIN = Asked().variant
+
+
+class LinkAttachments:
+    """The linking part of the `LinkStore` port."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    def attach(self, new: NewLink, event: AuditEvent) -> Link:
+        """Store a completed linking with its user, access token and audit row; the same account updates its row."""
+        self._vault.ready()
+        with self._database.writing() as connection:
+            user_id = ensure_user(connection, new.user)
+            row = connection.execute(
+                select(*LINK_COLUMNS, link.c.refresh_sealed)
+                .where(
+                    *_at_provider(user_id, new.provider.id),
+                    link.c.issuer == new.account.issuer,
+                    link.c.subject == new.account.subject,
+                )
+                .with_for_update(key_share=True)
+            ).first()
+            if row is None:
+                attached = self._insert(connection, user_id, new)
+            else:
+                attached = self._relink(connection, to_link(row), row.refresh_sealed, new)
+            sealed = seal_access_token(self._vault, attached, _PLAIN, new.tokens)
+            granted = attached.scopes_granted
+            put_access_token(connection, attached, _PLAIN, new.tokens, granted, new.elapsed, sealed)
+            insert_event(connection, replace(event, provider_id=new.provider.id, link_id=attached.id))
+        return attached
+
+    def _insert(self, connection: Connection, user_id: UserId, new: NewLink) -> Link:
+        link_id = LinkId(uuid4())
+        values = {
+            **_linked(new),
+            "id": link_id,
+            "user_id": user_id,
+            "provider_id": new.provider.id,
+            "issuer": new.account.issuer,
+            "subject": new.account.subject,
+            "is_default": ~has_default(user_id, new.provider.id),
+            "version": 1,
+            "refresh_sealed": self._sealed(link_id, user_id, new),
+            "linked_at": db_now(),
+        }
+        return to_link(connection.execute(insert(link).values(values).returning(*LINK_COLUMNS)).one())
+
+    def _relink(self, connection: Connection, old: Link, old_sealed: bytes | None, new: NewLink) -> Link:
+        values = {
+            **_linked(new),
+            "is_default": or_(link.c.is_default, ~has_default(old.user_id, old.provider_id)),
+            "version": link.c.version + 1,
+        }
+        if old.state is LinkState.REVOKED:
+            values["linked_at"] = db_now()
+        if new.tokens.refresh_token is not None or not _still_good(old, new):
+            values = {"refresh_expires_at": None, **values, "refresh_sealed": self._sealed(old.id, old.user_id, new)}
+        if new.provider.revokes_grant:
+            drop_revocations(connection, old.id, new.provider.client_id)
+        elif old_sealed is not None and new.tokens.refresh_token is not None:
+            self._queue_replaced(connection, old, old_sealed, new.tokens.refresh_token)
+        drop_access_tokens(connection, old.id)
+        statement = update(link).where(same_row(old)).values(values)
+        return to_link(connection.execute(statement.returning(*LINK_COLUMNS)).one())
+
+    def _queue_replaced(self, connection: Connection, old: Link, old_sealed: bytes, new_token: Secret) -> None:
+        try:
+            token = self._vault.open(old_sealed, current_context(old))
+        except KeyUnavailable:
+            return
+        if token != new_token:
+            queue_link_revocation(connection, self._vault, old, token)
+
+    def _sealed(self, link_id: LinkId, user_id: UserId, new: NewLink) -> bytes | None:
+        if new.tokens.refresh_token is None:
+            return None
+        context = refresh_context(link_id, user_id, new.provider.id, new.provider.client_id)
+        return self._vault.seal(new.tokens.refresh_token, context)
+
+
+def _linked(new: NewLink) -> dict[str, Any]:
+    """The columns that every completed linking sets."""
+    granted = new.tokens.scopes if new.tokens.scopes is not None else new.scopes_requested
+    return {
+        **FREE,
+        **HEALTHY,
+        "prev_sealed": None,
+        "prev_until": None,
+        "client_id": new.provider.client_id,
+        "account_name": new.account.name,
+        "account_email": new.account.email,
+        "account_email_verified": new.account.email_verified,
+        "state": LinkState.ACTIVE,
+        "scopes_requested": join_scopes(new.scopes_requested),
+        "scopes_granted": join_scopes(granted),
+        **refresh_end(new.tokens, new.elapsed),
+    }
+
+
+def _still_good(old: Link, new: NewLink) -> bool:
+    """Whether the stored refresh token goes on when the linking brought none: some providers give it only once."""
+    return old.state in {LinkState.ACTIVE, LinkState.SUSPECT} and old.client_id == new.provider.client_id
+
+
+def _at_provider(user_id: UserId, provider_id: ProviderId) -> tuple[ColumnElement[bool], ...]:
+    return link.c.user_id == user_id, link.c.provider_id == provider_id

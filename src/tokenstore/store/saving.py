@@ -1,0 +1,154 @@
+"""What a refresh leaves behind: the write behind the fence, and what becomes of tokens that missed it.
+
+Each is a compare-and-set on the link's version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from tokenstore.core.model import (
+    AccessToken,
+    Asked,
+    AuditEvent,
+    Lease,
+    LinkState,
+    Provider,
+    RotationKind,
+    TokenSet,
+)
+from tokenstore.core.secret import Secret
+from tokenstore.store.access_tokens import drop_access_tokens, join_scopes, put_access_token, seal_access_token
+from tokenstore.store.audit import insert_event
+from tokenstore.store.base import db_now, from_now
+from tokenstore.store.engine import Database
+from tokenstore.store.link_rows import (
+    FREE,
+    HEALTHY,
+    at_version,
+    current_context,
+    held_by,
+    previous_context,
+    same_row,
+    update_one,
+)
+from tokenstore.store.outbox import queue_revocation
+from tokenstore.store.tables import link
+from tokenstore.vault.vault import Vault
+
+LONGEST_GRACE = timedelta(hours=24)
+"""How long a replaced refresh token is kept at most."""
+
+
+class LinkSaves:
+    """The saving part of the `LinkStore` port."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    def save_refreshed(
+        self,
+        lease: Lease,
+        provider: Provider,
+        tokens: TokenSet,
+        asked: Asked,
+        elapsed: timedelta,
+        event: AuditEvent,
+    ) -> AccessToken | None:
+        """The fenced write of link, access token and audit row. None: the version has moved, nothing was written."""
+        saved = replace(lease.link, version=lease.version + 1)
+        values: dict[str, Any] = {**HEALTHY, "last_refresh_at": db_now()}
+        values |= self._rotated(lease, provider, tokens.refresh_token) if tokens.refresh_token else {}
+        values |= refresh_end(tokens, elapsed)
+        if asked.nothing and tokens.scopes is not None:
+            values["scopes_granted"] = join_scopes(tokens.scopes)
+        scopes = tokens.scopes if tokens.scopes is not None else asked.scopes or lease.link.scopes_granted
+        sealed = seal_access_token(self._vault, saved, asked.variant, tokens)
+        with self._database.writing() as connection:
+            if not _advance(connection, lease, values):
+                return None
+            if provider.refresh_ends_access:
+                drop_access_tokens(connection, lease.link.id)
+            token = put_access_token(connection, saved, asked.variant, tokens, scopes, elapsed, sealed)
+            insert_event(connection, event)
+        return token
+
+    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret) -> bool:
+        """The fenced write of a refresh token that came alone; access tokens stay. False: the version has moved."""
+        values = {**self._rotated(lease, provider, refresh_token), "refresh_expires_at": None}
+        with self._database.writing() as connection:
+            return _advance(connection, lease, values)
+
+    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> None:
+        """Find a place for tokens that missed the fence.
+
+        The link was unlinked: they are queued for revocation. It was refreshed or linked again: they may belong to
+        the same grant, so they are neither revoked nor put before the newer token, but kept as the previous one,
+        which is older or gone.
+        """
+        self._vault.ready()
+        held, columns = lease.link, link.c
+        statement = select(columns.state, columns.client_id).where(same_row(held)).with_for_update(key_share=True)
+        with self._database.writing() as connection:
+            row = connection.execute(statement).first()
+            if row is None or row.state == LinkState.REVOKED:
+                known = held.id if row else None
+                owed = tokens.refresh_token or tokens.access_token
+                queue_revocation(connection, self._vault, held.provider_id, held.client_id, held.user_id, known, owed)
+            elif tokens.refresh_token is not None and row.client_id == held.client_id:
+                sealed = self._vault.seal(tokens.refresh_token, previous_context(held))
+                kept = {"prev_sealed": sealed, "prev_until": from_now(LONGEST_GRACE)}
+                connection.execute(update(link).where(same_row(held)).values(kept))
+
+    def break_link(self, lease: Lease, reason: str, event: AuditEvent) -> bool:
+        """Mark the link broken and write the event, if the lease is still ours. False: somebody else knows better."""
+        values = {**FREE, "state": LinkState.BROKEN, "last_error": reason, "last_error_at": db_now()}
+        with self._database.writing() as connection:
+            broken = update_one(connection, held_by(lease.link, lease.owner), values)
+            if broken:
+                insert_event(connection, event)
+        return broken
+
+    def _rotated(self, lease: Lease, provider: Provider, refresh_token: Secret) -> dict[str, Any]:
+        """Columns that take a new refresh token in; the replaced one is kept where the provider may still take it."""
+        values: dict[str, Any] = {
+            "refresh_sealed": self._vault.seal(refresh_token, current_context(lease.link)),
+            "prev_sealed": None,
+            "prev_until": None,
+        }
+        grace = _grace(provider)
+        if grace:
+            values["prev_sealed"] = self._vault.seal(lease.refresh_token, previous_context(lease.link))
+            values["prev_until"] = from_now(grace)
+        return values
+
+
+def refresh_end(tokens: TokenSet, elapsed: timedelta) -> dict[str, ColumnElement[datetime] | None]:
+    """The column that says when the refresh token ends: as told; unknown for a new one of which nothing was told."""
+    if tokens.refresh_expires_in is not None:
+        return {"refresh_expires_at": from_now(tokens.refresh_expires_in - elapsed)}
+    if tokens.refresh_token is not None or tokens.refresh_never_expires:
+        return {"refresh_expires_at": None}
+    return {}
+
+
+def _grace(provider: Provider) -> timedelta:
+    """How long a replaced refresh token may still work; zero where it must not be sent again."""
+    match provider.rotation.kind:
+        case RotationKind.KEEP_OLD:
+            return LONGEST_GRACE
+        case RotationKind.GRACE:
+            return min(provider.rotation.grace, LONGEST_GRACE)
+        case RotationKind.NONE | RotationKind.STRICT:
+            return timedelta()
+
+
+def _advance(connection: Connection, lease: Lease, values: dict[str, Any]) -> bool:
+    """Write if the version is the lease's. The owner does not count: nobody changed the row, so ours is newest."""
+    moved = {**FREE, "state": LinkState.ACTIVE, "version": link.c.version + 1}
+    return update_one(connection, at_version(lease.link), {**moved, **values})

@@ -1,0 +1,205 @@
+"""The tables. Their rules stand in the database: NOT NULL, CHECK, UNIQUE, and a comment on what is not obvious.
+
+Keys are UUIDs made before the insert, because sealed values are bound to them. `*_sealed` and `sealed` columns hold
+vault blobs. What the columns of `link` mean to the refresh protocol: `docs/explanation`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from tokenstore.store.base import Instant
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+user_account = Table(
+    "user_account",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("issuer", Text, nullable=False, comment="issuer of the login provider"),
+    Column("subject", Text, nullable=False, comment="with the issuer, who the person is"),
+    Column("name", Text, comment="for display"),
+    Column("email", Text, comment="for display and the account policy; never identifies"),
+    Column("email_verified", Boolean, nullable=False, comment="as the login provider said with the e-mail"),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_at", Instant, comment="from then on nothing is handed out"),
+    UniqueConstraint("issuer", "subject"),
+    comment="People who logged in or linked; the row is the lock under which the set of a user's links changes",
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
+    Column("provider_id", String(32), nullable=False),
+    Column("client_id", Text, nullable=False, comment="the client the tokens were issued to"),
+    Column("issuer", Text, nullable=False, comment="issuer that scopes the account's subject"),
+    Column("subject", Text, nullable=False, comment="with the issuer, which account this is"),
+    Column("account_name", Text, comment="for display"),
+    Column("account_email", Text, comment="for display"),
+    Column("account_email_verified", Boolean, nullable=False),
+    Column("label", Text, comment="the user's own name for the link"),
+    Column("is_default", Boolean, nullable=False, comment="the link meant when none is named"),
+    Column("state", String(16), nullable=False, comment="active, suspect, broken or revoked (a tombstone)"),
+    Column("version", BigInteger, nullable=False, comment="the fence: grows when the refresh token changes or goes"),
+    Column("lease_owner", Text, comment="the process that may spend the refresh token"),
+    Column("lease_until", Instant),
+    Column("refresh_sealed", LargeBinary, comment="NULL: none was given, or revoked"),
+    Column("refresh_expires_at", Instant, comment="NULL: unknown or never"),
+    Column("prev_sealed", LargeBinary, comment="a refresh token that may still work when the current one does not"),
+    Column("prev_until", Instant, comment="when that hope ends"),
+    Column("scopes_requested", Text, nullable=False, comment="sorted, separated by spaces"),
+    Column("scopes_granted", Text, nullable=False, comment="sorted, separated by spaces"),
+    Column("fail_count", Integer, nullable=False, comment="failed refreshes in a row"),
+    Column("next_try_at", Instant, comment="no refresh before"),
+    Column("last_error", Text, comment="our reason code, never a provider's text"),
+    Column("last_error_at", Instant),
+    Column("linked_at", Instant, nullable=False),
+    Column("last_refresh_at", Instant),
+    Column("last_used_at", Instant),
+    UniqueConstraint("user_id", "provider_id", "issuer", "subject"),
+    CheckConstraint("state IN ('active', 'suspect', 'broken', 'revoked')", name="state"),
+    CheckConstraint("version > 0 AND fail_count >= 0", name="counters"),
+    CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease"),
+    CheckConstraint("(prev_sealed IS NULL) = (prev_until IS NULL)", name="previous"),
+    CheckConstraint(
+        "state <> 'revoked' OR (refresh_sealed IS NULL AND prev_sealed IS NULL AND NOT is_default)", name="tombstone"
+    ),
+    comment="One user's connection to one account at one provider",
+)
+
+Index(
+    "uq_link_default",
+    link.c.user_id,
+    link.c.provider_id,
+    unique=True,
+    sqlite_where=text("is_default = 1"),
+    postgresql_where=text("is_default"),
+)
+
+access_token = Table(
+    "access_token",
+    metadata,
+    Column("link_id", ForeignKey("link.id", ondelete="CASCADE"), nullable=False),
+    Column("variant", String(64), nullable=False, comment="hash of scope, audience and resource asked for, or default"),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("scopes", Text, nullable=False, comment="sorted, separated by spaces"),
+    Column("issued_at", Instant, nullable=False, comment="when the request for it was sent"),
+    Column("expires_at", Instant, comment="safety allowance taken off; NULL: the provider did not say"),
+    Column("link_version", BigInteger, nullable=False, comment="version of the link that the token came with"),
+    PrimaryKeyConstraint("link_id", "variant"),
+    comment="Cached access tokens, one per variant of a link",
+)
+
+link_attempt = Table(
+    "link_attempt",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("state_hash", LargeBinary, nullable=False, unique=True, comment="HMAC of the state parameter"),
+    Column("session_hash", LargeBinary, comment="HMAC of the browser session's key; NULL: begun by a program"),
+    Column("provider_id", String(32), nullable=False, comment="oidc: a login"),
+    Column("sealed", LargeBinary, nullable=False, comment="nonce, verifier, user, return address and the rest"),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Index(None, "session_hash", "created_at"),
+    comment="Logins and linkings under way, each taken once by deleting it",
+)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("action", String(64), nullable=False, comment="listed in the events reference"),
+    Column("outcome", String(32), nullable=False),
+    Column("reason", Text),
+    Column("provider_id", String(32)),
+    Column("link_id", Uuid, comment="no foreign key: the event outlives the link"),
+    Column("user_issuer", Text, comment="whose link or login it is about"),
+    Column("user_subject", Text),
+    Column("caller_kind", String(16), comment="how the caller proved who it is"),
+    Column("caller_issuer", Text),
+    Column("caller_subject", Text),
+    Column("caller_client", Text),
+    Column("address", Text, comment="network address of the caller"),
+    Column("request_id", Text),
+    comment="Lifecycle events, written in the transaction they belong to; rows are only added",
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("link_id", ForeignKey("link.id", ondelete="SET NULL"), index=True, comment="NULL: never stored, or purged"),
+    Column("user_id", Uuid, comment="no foreign key: the sealed value is bound to it and the debt outlives the user"),
+    Column("provider_id", String(32), nullable=False),
+    Column("client_id", Text, nullable=False, comment="the client the token was issued to"),
+    Column("sealed", LargeBinary, nullable=False, comment="the token to be revoked"),
+    Column("attempts", Integer, nullable=False),
+    Column("next_try_at", Instant, nullable=False, index=True),
+    Column("give_up_at", Instant, nullable=False),
+    Column("lease_until", Instant, comment="a worker is at it"),
+    CheckConstraint("kind IN ('revoke', 'notify')", name="kind"),
+    CheckConstraint("attempts >= 0", name="attempts"),
+    comment="Work owed to providers",
+)
+
+vault_key = Table(
+    "vault_key",
+    metadata,
+    Column("dek_id", LargeBinary, primary_key=True),
+    Column("alg", SmallInteger, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False, comment="the data key under the key-encryption key"),
+    Column("kek_id", Text, nullable=False, comment="the key-encryption key that wrapped it"),
+    Column("state", String(16), nullable=False, comment="active (seals and opens), decrypt (opens), retired"),
+    Column("kcv", LargeBinary, nullable=False, comment="check value of what is wrapped"),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("state IN ('active', 'decrypt', 'retired')", name="state"),
+    comment="Wrapped data keys",
+)
+
+Index(
+    "uq_vault_key_active",
+    vault_key.c.state,
+    unique=True,
+    sqlite_where=text("state = 'active'"),
+    postgresql_where=text("state = 'active'"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="HMAC of the session id, hex"),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    comment="Browser sessions",
+)

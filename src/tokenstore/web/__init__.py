@@ -1,0 +1,1 @@
+"""What every HTTP answer has in common: problems, headers, CSRF, CORS, request ids, logs, health."""

@@ -1,0 +1,92 @@
+"""How log records become lines: one JSON object per event with UTC time and request id, redacted.
+
+Everything logs through the standard library (`logging.getLogger(__name__)`, fields by `extra=`); this is the one
+place that says how it looks and what it may not hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import structlog
+
+from tokenstore.web.redaction import redact_event
+from tokenstore.web.requests import request_id
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+_HANDLER = "tokenstore"
+# Below INFO these write code verifiers, headers and request bodies.
+_TALKATIVE = ("authlib", "httpcore", "urllib3", "werkzeug")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def init_logs(level: str, *, development: bool = False, stream: TextIO = sys.stderr) -> None:
+    """Sends all logging of the process to `stream`: JSON lines, or readable lines in development.
+
+    `level` is a name of the standard library (`INFO`). Calling it again replaces what the last call set up.
+    """
+    handler = logging.StreamHandler(stream)
+    handler.set_name(_HANDLER)
+    handler.setFormatter(formatter(development=development))
+    root = logging.getLogger()
+    for old in [held for held in root.handlers if held.get_name() == _HANDLER]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(root.level, logging.INFO))
+
+
+def formatter(*, development: bool = False) -> logging.Formatter:
+    """What makes a line of a record, for handlers of other processes' making (the web server's own, say).
+
+    Tracebacks carry no local variables, and are redacted like all else.
+    """
+    renderer: list[Processor] = [structlog.processors.JSONRenderer()]
+    if development:
+        console = structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        )
+        renderer = [_escape_controls, console]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            _add_request_id,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _redact,
+            *renderer,
+        ],
+    )
+
+
+def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    if name := request_id():
+        event["request_id"] = name
+    return event
+
+
+def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event.pop("message", None)  # `event` again, left on the record by any other handler
+    return redact_event(dict(event))
+
+
+def _escape_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keeps an event on its line and its colours out of the terminal; JSON does so by itself."""
+    return {key: value if key == "exception" else _escaped(value) for key, value in event.items()}
+
+
+def _escaped(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), value)

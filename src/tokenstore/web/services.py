@@ -1,0 +1,26 @@
+"""The services that views call, as one value made by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenstore.core.linking import LinkingService
+from tokenstore.core.overview import OverviewService
+from tokenstore.core.redirects import ReturnUrlPolicy
+from tokenstore.core.registry import Registry
+from tokenstore.core.tokens import TokenService
+from tokenstore.web.csrf import Csrf
+from tokenstore.web.urls import PublicUrl
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a view may use."""
+
+    public_url: PublicUrl
+    registry: Registry
+    tokens: TokenService
+    linking: LinkingService
+    overview: OverviewService
+    returns: ReturnUrlPolicy
+    csrf: Csrf

@@ -1,0 +1,3 @@
+"""What all tests share: the databases and the rule about skips. Helpers live in `tests/support`."""
+
+pytest_plugins = ["support.postgres", "support.skips", "support.store"]

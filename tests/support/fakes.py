@@ -1,0 +1,536 @@
+"""In-memory stand-ins for the store ports, for tests of the services: one `FakeDatabase` behind all of them.
+
+They keep the same promises as the SQL stores (the suites in `tests/conformance` run on both), with a clock that
+tests set. `FakeDatabase.down` makes every method raise StorageUnavailable.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from tokenstore.core.model import (
+    AccessToken,
+    Asked,
+    Attempt,
+    AuditEvent,
+    Holding,
+    Identity,
+    Lease,
+    Link,
+    LinkId,
+    LinkState,
+    Profile,
+    Provider,
+    ProviderId,
+    RotationKind,
+    TokenSet,
+    UserId,
+)
+from tokenstore.core.ports import Failure, NewLink, PendingRevocation, Standing, Unlinked
+from tokenstore.core.secret import Secret
+from tokenstore.errors import KeyUnavailable, StorageUnavailable
+
+MOST_VARIANTS = 16
+MOST_OPEN_ATTEMPTS = 5
+LONGEST_GRACE = timedelta(hours=24)
+
+
+class FakeClock:
+    """A clock that moves only when told to."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass."""
+        self.now += by
+
+
+@dataclass(slots=True)
+class UserRow:
+    """What the database knows of a user."""
+
+    id: UserId
+    profile: Profile
+    disabled: bool = False
+
+
+@dataclass(slots=True)
+class LinkRow:
+    """A link with its secrets. `unopenable`: as if the vault had lost the key of this row."""
+
+    link: Link
+    refresh_token: Secret | None
+    lease_owner: str | None = None
+    previous_token: Secret | None = None
+    previous_until: datetime | None = None
+    tokens: dict[str, AccessToken] = field(default_factory=dict)
+    unopenable: bool = False
+
+
+@dataclass(slots=True)
+class OutboxRow:
+    """A token that is to be revoked."""
+
+    pending: PendingRevocation
+    link_id: LinkId | None
+    next_try_at: datetime
+    lease_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class FakeDatabase:
+    """All that the fakes keep. Tests may look at it and change it between calls."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    down: bool = False
+    users: dict[Identity, UserRow] = field(default_factory=dict)
+    links: dict[LinkId, LinkRow] = field(default_factory=dict)
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    events: list[AuditEvent] = field(default_factory=list)
+    outbox: dict[UUID, OutboxRow] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @contextmanager
+    def transaction(self) -> Iterator[datetime]:
+        """Alone with the data, at the database's now."""
+        with self.lock:
+            if self.down:
+                raise StorageUnavailable("The database cannot be used at present.")
+            yield self.clock.now
+
+    def remember(self, profile: Profile) -> UserRow:
+        row = self.users.get(profile.identity)
+        if row is None:
+            row = self.users[profile.identity] = UserRow(UserId(uuid4()), profile)
+        known = row.profile
+        row.profile = Profile(
+            profile.identity,
+            profile.name or known.name,
+            profile.email or known.email,
+            profile.email_verified if profile.email else known.email_verified,
+        )
+        return row
+
+    def links_of(self, user: Identity) -> list[LinkRow]:
+        """The links that the user may know of."""
+        owner = self.users.get(user)
+        if owner is None or owner.disabled:
+            return []
+        return [
+            row
+            for row in self.links.values()
+            if row.link.user_id == owner.id and row.link.state is not LinkState.REVOKED
+        ]
+
+    def queue(self, provider_id: ProviderId, client_id: str, token: Secret, link_id: LinkId | None) -> UUID:
+        outbox_id = uuid4()
+        pending = PendingRevocation(outbox_id, provider_id, client_id, token, 0)
+        self.outbox[outbox_id] = OutboxRow(pending, link_id, self.clock.now)
+        return outbox_id
+
+
+class FakeUserStore:
+    """UserStore in memory."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._db = database
+
+    def remember(self, profile: Profile) -> UserId:
+        with self._db.transaction():
+            return self._db.remember(profile).id
+
+    def profile(self, identity: Identity) -> Profile | None:
+        with self._db.transaction():
+            row = self._db.users.get(identity)
+            return None if row is None or row.disabled else row.profile
+
+
+class FakeLinkStore:
+    """LinkStore in memory."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._db = database
+
+    def read(self, user: Identity, provider_id: ProviderId, link_id: LinkId | None, variant: str) -> Holding | None:
+        with self._db.transaction() as now:
+            for row in self._db.links_of(user):
+                wanted = row.link.is_default if link_id is None else row.link.id == link_id
+                if wanted and row.link.provider_id == provider_id:
+                    token = row.tokens.get(variant)
+                    if token is not None:
+                        _open(row)
+                    return Holding(row.link, token, now)
+            return None
+
+    def standings(self, user: Identity) -> Sequence[Standing]:
+        with self._db.transaction() as now:
+            rows = sorted(
+                self._db.links_of(user),
+                key=lambda row: (row.link.provider_id, not row.link.is_default, row.link.linked_at, row.link.id),
+            )
+            plain = [(row.link, row.tokens.get(Asked().variant)) for row in rows]
+            return [
+                Standing(link, token is not None, token.expires_at if token else None, now) for link, token in plain
+            ]
+
+    def take_lease(self, link: Link, owner: str, length: timedelta) -> Lease | None:
+        with self._db.transaction() as now:
+            row = self._db.links.get(link.id)
+            if row is None or row.link.version != link.version or row.refresh_token is None:
+                return None
+            at = row.link
+            if at.state not in {LinkState.ACTIVE, LinkState.SUSPECT}:
+                return None
+            if (at.lease_until and at.lease_until >= now) or (at.next_try_at and at.next_try_at > now):
+                return None
+            _open(row)
+            row.link, row.lease_owner = replace(at, lease_until=now + length), owner
+            previous = row.previous_token if row.previous_until and row.previous_until > now else None
+            return Lease(row.link, owner, at.version, now + length, row.refresh_token, previous)
+
+    def renew_lease(self, lease: Lease, length: timedelta) -> bool:
+        with self._db.transaction() as now:
+            row = self._held(lease)
+            if row is None:
+                return False
+            row.link = replace(row.link, lease_until=now + length)
+            return True
+
+    def release_lease(self, lease: Lease, failure: Failure | None) -> None:
+        with self._db.transaction() as now:
+            row = self._held(lease)
+            if row is None:
+                return
+            row.lease_owner, row.link = None, replace(row.link, lease_until=None)
+            if failure is not None:
+                row.link = replace(
+                    row.link,
+                    fail_count=row.link.fail_count + 1,
+                    next_try_at=now + failure.retry_in if failure.retry_in is not None else None,
+                    last_error=failure.reason,
+                    last_error_at=now,
+                )
+
+    def save_refreshed(
+        self,
+        lease: Lease,
+        provider: Provider,
+        tokens: TokenSet,
+        asked: Asked,
+        elapsed: timedelta,
+        event: AuditEvent,
+    ) -> AccessToken | None:
+        with self._db.transaction() as now:
+            row = self._fenced(lease)
+            if row is None:
+                return None
+            issued = now - elapsed
+            if tokens.refresh_token is not None:
+                self._rotate(row, lease, provider, tokens.refresh_token, now)
+            self._advance(row)
+            granted = tokens.scopes if asked.nothing and tokens.scopes is not None else row.link.scopes_granted
+            row.link = replace(
+                row.link,
+                next_try_at=None,
+                last_error=None,
+                last_error_at=None,
+                fail_count=0,
+                last_refresh_at=now,
+                scopes_granted=granted,
+                refresh_expires_at=_refresh_end(row.link.refresh_expires_at, tokens, issued),
+            )
+            scopes = tokens.scopes if tokens.scopes is not None else asked.scopes or row.link.scopes_granted
+            token = _access_token(tokens, scopes, issued)
+            kept = {} if provider.refresh_ends_access else row.tokens
+            row.tokens = _newest({**kept, asked.variant: token}, asked.variant)
+            self._db.events.append(event)
+            return token
+
+    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret) -> bool:
+        with self._db.transaction() as now:
+            row = self._fenced(lease)
+            if row is None:
+                return False
+            self._rotate(row, lease, provider, refresh_token, now)
+            self._advance(row)
+            row.link = replace(row.link, refresh_expires_at=None)
+            return True
+
+    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> None:
+        with self._db.transaction() as now:
+            row = self._db.links.get(lease.link.id)
+            if row is None or row.link.state is LinkState.REVOKED:
+                received = tokens.refresh_token or tokens.access_token
+                self._db.queue(lease.link.provider_id, lease.link.client_id, received, lease.link.id)
+            elif tokens.refresh_token is not None and row.link.client_id == lease.link.client_id:
+                row.previous_token, row.previous_until = tokens.refresh_token, now + LONGEST_GRACE
+
+    def break_link(self, lease: Lease, reason: str, event: AuditEvent) -> bool:
+        with self._db.transaction() as now:
+            row = self._held(lease)
+            if row is None:
+                return False
+            row.lease_owner = None
+            row.link = replace(row.link, state=LinkState.BROKEN, lease_until=None, last_error=reason, last_error_at=now)
+            self._db.events.append(event)
+            return True
+
+    def attach(self, new: NewLink, event: AuditEvent) -> Link:
+        with self._db.transaction() as now:
+            user_id = self._db.remember(new.user).id
+            at_provider = [
+                row
+                for row in self._db.links.values()
+                if row.link.user_id == user_id and row.link.provider_id == new.provider.id
+            ]
+            key = (new.account.issuer, new.account.subject)
+            row = next((r for r in at_provider if (r.link.account.issuer, r.link.account.subject) == key), None)
+            has_default = any(r.link.is_default for r in at_provider)
+            if row is None:
+                row = LinkRow(_new_link(new, user_id, now), new.tokens.refresh_token)
+                self._db.links[row.link.id] = row
+            else:
+                self._relink(row, new, now)
+            granted = new.tokens.scopes if new.tokens.scopes is not None else new.scopes_requested
+            issued = now - new.elapsed
+            row.link = replace(
+                row.link,
+                is_default=row.link.is_default or not has_default,
+                has_refresh_token=row.refresh_token is not None,
+                scopes_granted=granted,
+                refresh_expires_at=_refresh_end(row.link.refresh_expires_at, new.tokens, issued),
+            )
+            row.tokens = {Asked().variant: _access_token(new.tokens, granted, issued)}
+            self._db.events.append(replace(event, provider_id=new.provider.id, link_id=row.link.id))
+            return row.link
+
+    def unlink(
+        self, user: Identity, provider_id: ProviderId | None, link_id: LinkId | None, event: AuditEvent
+    ) -> Sequence[Unlinked]:
+        if provider_id is None and link_id is None:
+            raise ValueError("unlink needs a provider or a link")
+        with self._db.transaction() as now:
+            done = [
+                self._unlink(row, event, now)
+                for row in sorted(self._db.links_of(user), key=lambda row: (row.link.linked_at, row.link.id))
+                if provider_id in {None, row.link.provider_id} and link_id in {None, row.link.id}
+            ]
+            self._pass_default_on(user)
+            return done
+
+    def _unlink(self, row: LinkRow, event: AuditEvent, now: datetime) -> Unlinked:
+        link, outbox_id = row.link, None
+        token = row.refresh_token
+        if token is None:
+            plain = row.tokens.get(Asked().variant)
+            token = plain.value if plain and plain.fresh_for(timedelta(milliseconds=1), now) else None
+        if token is not None and not row.unopenable:
+            outbox_id = self._db.queue(link.provider_id, link.client_id, token, link.id)
+        self._advance(row)
+        row.refresh_token = row.previous_token = row.previous_until = None
+        row.tokens = {}
+        row.link = replace(
+            row.link,
+            state=LinkState.REVOKED,
+            is_default=False,
+            has_refresh_token=False,
+            next_try_at=None,
+            refresh_expires_at=None,
+        )
+        self._db.events.append(replace(event, provider_id=link.provider_id, link_id=link.id))
+        return Unlinked(row.link, outbox_id)
+
+    def _pass_default_on(self, user: Identity) -> None:
+        left = sorted(self._db.links_of(user), key=lambda row: (row.link.linked_at, row.link.id))
+        for provider_id in {row.link.provider_id for row in left}:
+            rows = [row for row in left if row.link.provider_id == provider_id]
+            if not any(row.link.is_default for row in rows):
+                rows[0].link = replace(rows[0].link, is_default=True)
+
+    def _relink(self, row: LinkRow, new: NewLink, now: datetime) -> None:
+        old, provider = row.link, new.provider
+        refresh_token = new.tokens.refresh_token
+        if provider.revokes_grant:
+            for outbox_id, owed in list(self._db.outbox.items()):
+                if owed.link_id == old.id and owed.pending.client_id == provider.client_id:
+                    del self._db.outbox[outbox_id]
+        elif row.refresh_token is not None and refresh_token is not None and row.refresh_token != refresh_token:
+            self._db.queue(old.provider_id, old.client_id, row.refresh_token, old.id)
+        alive = old.state in {LinkState.ACTIVE, LinkState.SUSPECT} and old.client_id == provider.client_id
+        if refresh_token is not None or not alive:
+            row.refresh_token, row.link = refresh_token, replace(old, refresh_expires_at=None)
+        self._advance(row)
+        row.previous_token = row.previous_until = None
+        row.link = replace(
+            row.link,
+            client_id=provider.client_id,
+            account=new.account,
+            fail_count=0,
+            next_try_at=None,
+            last_error=None,
+            last_error_at=None,
+            scopes_requested=new.scopes_requested,
+            linked_at=now if old.state is LinkState.REVOKED else old.linked_at,
+        )
+
+    def _held(self, lease: Lease) -> LinkRow | None:
+        row = self._fenced(lease)
+        return row if row is not None and row.lease_owner == lease.owner else None
+
+    def _fenced(self, lease: Lease) -> LinkRow | None:
+        row = self._db.links.get(lease.link.id)
+        if row is None or row.link.version != lease.version or row.link.state is LinkState.REVOKED:
+            return None
+        return row
+
+    @staticmethod
+    def _advance(row: LinkRow) -> None:
+        row.lease_owner = None
+        row.link = replace(row.link, version=row.link.version + 1, state=LinkState.ACTIVE, lease_until=None)
+
+    @staticmethod
+    def _rotate(row: LinkRow, lease: Lease, provider: Provider, refresh_token: Secret, now: datetime) -> None:
+        row.refresh_token = refresh_token
+        row.previous_token = row.previous_until = None
+        kind, grace = provider.rotation.kind, provider.rotation.grace
+        if kind in {RotationKind.KEEP_OLD, RotationKind.GRACE}:
+            keep = min(grace, LONGEST_GRACE) if kind is RotationKind.GRACE else LONGEST_GRACE
+            row.previous_token, row.previous_until = lease.refresh_token, now + keep
+
+
+class FakeAttemptStore:
+    """AttemptStore in memory."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._db = database
+
+    def save(self, attempt: Attempt) -> None:
+        with self._db.transaction() as now:
+            open_ones = [
+                state
+                for state, other in self._db.attempts.items()
+                if other.session_key == attempt.session_key is not None and other.expires_at > now
+            ]
+            for state in open_ones[: max(0, len(open_ones) - MOST_OPEN_ATTEMPTS + 1)]:
+                del self._db.attempts[state]
+            self._db.attempts[attempt.state.reveal()] = attempt
+
+    def take(self, state: str) -> Attempt | None:
+        with self._db.transaction():
+            return self._db.attempts.pop(state, None)
+
+    def now(self) -> datetime:
+        with self._db.transaction() as now:
+            return now
+
+
+class FakeAuditLog:
+    """AuditLog in memory; what was written stands in `FakeDatabase.events`."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._db = database
+
+    def record(self, event: AuditEvent) -> None:
+        with self._db.transaction():
+            self._db.events.append(event)
+
+
+class FakeOutbox:
+    """Outbox in memory."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._db = database
+
+    def queue_revocation(self, provider: Provider, user: Identity, token: Secret) -> UUID:  # noqa: ARG002  (the port's)
+        with self._db.transaction():
+            return self._db.queue(provider.id, provider.client_id, token, None)
+
+    def claim(self, outbox_id: UUID, length: timedelta) -> PendingRevocation | None:
+        with self._db.transaction() as now:
+            row = self._db.outbox.get(outbox_id)
+            if row is None or row.next_try_at > now or (row.lease_until and row.lease_until >= now):
+                return None
+            row.lease_until = now + length
+            return row.pending
+
+    def done(self, outbox_id: UUID) -> None:
+        with self._db.transaction():
+            self._db.outbox.pop(outbox_id, None)
+
+    def postpone(self, outbox_id: UUID, retry_in: timedelta) -> None:
+        with self._db.transaction() as now:
+            row = self._db.outbox.get(outbox_id)
+            if row is not None:
+                row.pending = replace(row.pending, attempts=row.pending.attempts + 1)
+                row.next_try_at, row.lease_until = now + retry_in, None
+
+
+@dataclass(frozen=True, slots=True)
+class FakeStores:
+    """Every store over one database."""
+
+    database: FakeDatabase
+    users: FakeUserStore
+    links: FakeLinkStore
+    attempts: FakeAttemptStore
+    audit: FakeAuditLog
+    outbox: FakeOutbox
+
+
+def fake_stores(clock: FakeClock | None = None) -> FakeStores:
+    """A fresh, empty set of fakes."""
+    database = FakeDatabase(clock or FakeClock())
+    return FakeStores(
+        database,
+        FakeUserStore(database),
+        FakeLinkStore(database),
+        FakeAttemptStore(database),
+        FakeAuditLog(database),
+        FakeOutbox(database),
+    )
+
+
+def _open(row: LinkRow) -> None:
+    if row.unopenable:
+        raise KeyUnavailable("A stored secret cannot be opened.")
+
+
+def _new_link(new: NewLink, user_id: UserId, now: datetime) -> Link:
+    return Link(
+        id=LinkId(uuid4()),
+        user_id=user_id,
+        provider_id=new.provider.id,
+        client_id=new.provider.client_id,
+        account=new.account,
+        is_default=False,
+        label=None,
+        state=LinkState.ACTIVE,
+        version=1,
+        has_refresh_token=new.tokens.refresh_token is not None,
+        scopes_requested=new.scopes_requested,
+        scopes_granted=new.scopes_requested,
+        linked_at=now,
+    )
+
+
+def _access_token(tokens: TokenSet, scopes: frozenset[str], issued: datetime) -> AccessToken:
+    expires = None if tokens.expires_in is None else issued + tokens.expires_in
+    return AccessToken(tokens.access_token, scopes, issued, expires, tokens.extra)
+
+
+def _refresh_end(known: datetime | None, tokens: TokenSet, issued: datetime) -> datetime | None:
+    """When the refresh token ends: as said; unknown for a new token of which nothing was said."""
+    if tokens.refresh_expires_in is not None:
+        return issued + tokens.refresh_expires_in
+    return None if tokens.refresh_token is not None or tokens.refresh_never_expires else known
+
+
+def _newest(tokens: dict[str, AccessToken], written: str) -> dict[str, AccessToken]:
+    others = sorted((v for v in tokens if v != written), key=lambda v: tokens[v].issued_at, reverse=True)
+    return {variant: tokens[variant] for variant in [written, *others[: MOST_VARIANTS - 1]]}

@@ -1,0 +1,400 @@
+"""Linking and unlinking: what is stored, what is given back after a failure, and what the audit says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from support.core_world import ADA, PROFILE, provider
+from support.fake_provider import FakeProviderClient, granted
+from support.fakes import FakeLinkStore, FakeStores, fake_stores
+from tokenstore.core.attempts import Attempts, Begun
+from tokenstore.core.callback import CallbackCheck
+from tokenstore.core.linking import Linked, LinkingService
+from tokenstore.core.model import (
+    Account,
+    AuditEvent,
+    Callback,
+    Caller,
+    CallerKind,
+    Identity,
+    Link,
+    LinkId,
+    LinkState,
+    Misconfigured,
+    Provider,
+    ProviderId,
+    Refused,
+    RevocationResult,
+    Unavailable,
+    Unclear,
+)
+from tokenstore.core.policy import Policy
+from tokenstore.core.ports import LinkStore, NewLink
+from tokenstore.core.registry import Registry
+from tokenstore.core.revocation import Revoker
+from tokenstore.core.secret import Secret
+from tokenstore.errors import (
+    AccountMismatch,
+    AttemptExpired,
+    LinkDenied,
+    NoOfflineAccess,
+    PolicyDenied,
+    ProviderMisconfigured,
+    ProviderUnavailable,
+    StorageUnavailable,
+    TokenStoreError,
+    UnknownProvider,
+)
+
+SESSION = Caller(CallerKind.SESSION, ADA, session_key="session-1", address="192.0.2.1", request_id="r-1")
+BEARER = Caller(CallerKind.BEARER, ADA, client="notebook")
+
+
+@dataclass
+class Scene:
+    """A linking service over fakes with one known user."""
+
+    provider: Provider = field(default_factory=provider)
+    client: FakeProviderClient = field(default_factory=FakeProviderClient)
+    policy: Policy = field(default_factory=Policy)
+    stores: FakeStores = field(default_factory=fake_stores)
+    links: LinkStore | None = None
+
+    def __post_init__(self) -> None:
+        self.stores.users.remember(PROFILE)
+
+    @property
+    def service(self) -> LinkingService:
+        """The service."""
+        stores, registry = self.stores, Registry([self.provider])
+        return LinkingService(
+            registry,
+            self.policy,
+            stores.users,
+            self.links or stores.links,
+            Attempts(stores.attempts, self.client),
+            CallbackCheck(stores.attempts, self.client),
+            self.client,
+            stores.audit,
+            stores.outbox,
+            Revoker(registry, stores.outbox, self.client),
+        )
+
+    def begin(self, caller: Caller = SESSION) -> Begun:
+        """Start linking."""
+        return self.service.begin(caller, "idp1", "/back")
+
+    def come_back(self, caller: Caller | None = SESSION, **parameters: str) -> Linked:
+        """Finish the attempt that was begun last."""
+        state = self.client.begun[-1].state.reveal()
+        query = {"state": state, "code": "code-1", **parameters}
+        return self.service.complete(caller, "idp1", Callback({name: (value,) for name, value in query.items()}))
+
+    def linked(self, *outcomes: Any, **account: Any) -> Link:
+        """Link an account from start to end."""
+        self.client.exchanges = list(outcomes) or [granted("access-1", refresh="refresh-1")]
+        if account:
+            self.client.account = Account("https://idp.example", **account)
+        self.begin()
+        return self.come_back().link
+
+    def refused(self, kind: type[BaseException], caller: Caller | None = SESSION, **parameters: str) -> None:
+        """Come back and be refused."""
+        with pytest.raises(kind):
+            self.come_back(caller, **parameters)
+
+    @property
+    def last_event(self) -> AuditEvent:
+        """What the audit says last."""
+        return self.stores.database.events[-1]
+
+
+class BuggyLinks(FakeLinkStore):
+    """A store with a bug of ours in `attach`."""
+
+    def attach(self, new: NewLink, event: AuditEvent) -> Link:
+        raise ZeroDivisionError(f"{new.provider.id} {event.action}")
+
+
+# --- begin
+
+
+def test_beginning_sends_the_browser_to_the_provider() -> None:
+    scene = Scene()
+    begun = scene.begin()
+    assert begun.location.startswith("https://idp.example/authorize?state=")
+    attempt = scene.client.begun[0]
+    assert (attempt.user, attempt.session_key, attempt.return_url) == (ADA, "session-1", "/back")
+
+
+def test_what_a_program_begins_is_bound_to_the_user_alone() -> None:
+    scene = Scene()
+    scene.begin(BEARER)
+    attempt = scene.client.begun[0]
+    assert (attempt.user, attempt.session_key) == (ADA, None)
+
+
+def test_an_unknown_provider_cannot_be_linked() -> None:
+    with pytest.raises(UnknownProvider):
+        Scene().service.begin(SESSION, "oidc", "/")
+
+
+def test_the_policy_decides_who_may_begin() -> None:
+    scene = Scene(policy=Policy("tokens"))
+    with pytest.raises(PolicyDenied):
+        scene.begin(BEARER)
+    assert scene.stores.database.attempts == {}
+
+
+# --- complete
+
+
+def test_a_completed_linking_is_stored_audited_and_leads_back() -> None:
+    scene = Scene()
+    scene.client.exchanges = [granted("access-1", refresh="refresh-1", scopes=frozenset({"openid"}))]
+    scene.begin()
+    linked = scene.come_back()
+    row = scene.stores.database.links[linked.link.id]
+    assert linked.return_url == "/back"
+    assert (row.refresh_token, linked.link.state, linked.link.is_default) == (
+        Secret("refresh-1"),
+        LinkState.ACTIVE,
+        True,
+    )
+    assert (linked.link.scopes_requested, linked.link.scopes_granted) == (
+        frozenset({"openid", "email"}),
+        frozenset({"openid"}),
+    )
+    assert scene.last_event == AuditEvent("link.created", "success", SESSION, ADA, "idp1", linked.link.id)
+
+
+def test_what_a_program_began_is_finished_in_a_session_of_its_user() -> None:
+    scene = Scene()
+    scene.client.exchanges = [granted(refresh="r")]
+    scene.begin(BEARER)
+    assert scene.come_back(SESSION).link.state is LinkState.ACTIVE
+
+
+def test_a_provider_without_refresh_tokens_is_linked_by_its_access_token() -> None:
+    assert not Scene().linked(granted("access-only", seconds=None)).has_refresh_token
+
+
+def test_the_same_account_again_updates_its_link() -> None:
+    scene = Scene()
+    first = scene.linked()
+    second = scene.linked(granted("access-2", refresh="refresh-2"))
+    assert (second.id, second.version) == (first.id, first.version + 1)
+
+
+def test_another_account_is_another_link_and_the_first_stays_the_default() -> None:
+    scene = Scene()
+    first = scene.linked(subject="a-1")
+    second = scene.linked(subject="a-2")
+    assert first.id != second.id
+    assert (first.is_default, second.is_default) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("caller", "parameters", "error"),
+    [
+        (SESSION, {"state": "unknown"}, AttemptExpired),
+        (SESSION, {"error": "access_denied"}, LinkDenied),
+        (SESSION, {"iss": "https://evil.example"}, LinkDenied),
+        (replace(SESSION, session_key="session-2"), {}, AttemptExpired),
+        (replace(SESSION, identity=Identity(ADA.issuer, "bob")), {}, AttemptExpired),
+        (None, {}, AttemptExpired),
+    ],
+)
+def test_a_refused_callback_redeems_nothing_and_is_audited(
+    caller: Caller | None, parameters: dict[str, str], error: type[TokenStoreError]
+) -> None:
+    scene = Scene()
+    scene.begin()
+    scene.refused(error, caller, **parameters)
+    identity = caller.identity if caller else None
+    assert scene.client.exchanged == []
+    assert scene.stores.database.links == {}
+    assert scene.last_event == AuditEvent("link.refused", "failure", caller, identity, "idp1", reason=error.slug)
+
+
+def test_a_user_disabled_meanwhile_links_nothing() -> None:
+    scene = Scene()
+    scene.begin()
+    scene.stores.database.users[ADA].disabled = True
+    scene.refused(PolicyDenied)
+    assert (scene.client.exchanged, scene.last_event.reason) == ([], "policy-denied")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        (Refused("invalid_grant"), LinkDenied),
+        (Misconfigured("invalid_client"), ProviderMisconfigured),
+        (Unavailable("status-500"), ProviderUnavailable),
+    ],
+)
+def test_a_code_that_is_not_redeemed_is_audited_and_owes_nothing(outcome: Any, error: type[TokenStoreError]) -> None:
+    scene = Scene()
+    scene.client.exchanges = [outcome]
+    scene.begin()
+    scene.refused(error)
+    assert (scene.last_event.reason, scene.client.revoked) == (error.slug, [])
+
+
+def no_account(scene: Scene) -> None:
+    """The ID token is not good."""
+    scene.client.account = LinkDenied("no account")
+
+
+def foreign_account(scene: Scene) -> None:
+    """Somebody else's account at the login issuer."""
+    scene.client.account = Account(ADA.issuer, "bob")
+
+
+def keys_away(scene: Scene) -> None:
+    """The provider's keys cannot be fetched."""
+    scene.client.account = ProviderUnavailable("no keys")
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(no_account, LinkDenied), (foreign_account, AccountMismatch), (keys_away, ProviderUnavailable)],
+)
+def test_a_failure_after_the_exchange_revokes_what_was_received(
+    fault: Callable[[Scene], None], error: type[TokenStoreError]
+) -> None:
+    scene = Scene()
+    fault(scene)
+    scene.client.exchanges = [granted("access-1", refresh="refresh-1")]
+    scene.begin()
+    scene.refused(error)
+    assert scene.client.revoked == ["refresh-1"]
+    assert (scene.stores.database.links, scene.stores.database.outbox) == ({}, {})
+    assert scene.last_event.reason == error.slug
+
+
+def test_a_bug_after_the_exchange_revokes_what_was_received() -> None:
+    scene = Scene()
+    scene.links = BuggyLinks(scene.stores.database)
+    scene.client.exchanges = [granted("access-1", refresh="refresh-1")]
+    scene.begin()
+    scene.refused(ZeroDivisionError)
+    assert scene.client.revoked == ["refresh-1"]
+
+
+def test_a_refresh_token_in_a_useless_answer_is_revoked() -> None:
+    scene = Scene()
+    scene.client.exchanges = [Unclear("token-type", Secret("stray"))]
+    scene.begin()
+    scene.refused(ProviderUnavailable)
+    assert scene.client.revoked == ["stray"]
+
+
+def test_where_offline_access_was_asked_for_a_link_without_refresh_token_is_refused() -> None:
+    scene = Scene(provider=provider(scopes=("openid", "offline_access")))
+    scene.client.exchanges = [granted("access-only")]
+    scene.begin()
+    scene.refused(NoOfflineAccess)
+    assert (scene.client.revoked, scene.stores.database.links) == (["access-only"], {})
+
+
+def test_what_cannot_be_revoked_at_once_stays_queued() -> None:
+    scene = Scene(client=FakeProviderClient(account=LinkDenied("x"), revocation=RevocationResult.FAILED))
+    scene.client.exchanges = [granted(refresh="refresh-1")]
+    scene.begin()
+    scene.refused(LinkDenied)
+    assert [row.pending.token for row in scene.stores.database.outbox.values()] == [Secret("refresh-1")]
+
+
+def test_a_database_that_fails_after_the_exchange_is_the_error_the_person_sees() -> None:
+    scene = Scene()
+
+    def down() -> Any:
+        scene.stores.database.down = True
+        return granted(refresh="refresh-1")
+
+    scene.client.exchanges = [down]
+    scene.begin()
+    scene.refused(StorageUnavailable)
+
+
+# --- unlink
+
+
+def test_unlinking_revokes_upstream_and_shows_the_receipt() -> None:
+    scene = Scene()
+    link = scene.linked()
+    (receipt,) = scene.service.unlink(SESSION, link_id=link.id)
+    assert (receipt.link.id, receipt.link.state, receipt.upstream) == (
+        link.id,
+        LinkState.REVOKED,
+        RevocationResult.CONFIRMED,
+    )
+    assert (scene.client.revoked, scene.stores.database.outbox) == (["refresh-1"], {})
+    assert scene.last_event == AuditEvent("link.removed", "success", SESSION, ADA, "idp1", link.id)
+
+
+def test_unlinking_a_provider_removes_all_of_the_users_links_there() -> None:
+    scene = Scene()
+    links = {scene.linked(subject="a-1").id, scene.linked(subject="a-2").id}
+    assert {receipt.link.id for receipt in scene.service.unlink(BEARER, provider_id="idp1")} == links
+
+
+@pytest.mark.parametrize(
+    ("answer", "receipt", "queued"),
+    [
+        (RevocationResult.CONFIRMED, RevocationResult.CONFIRMED, 0),
+        (RevocationResult.UNSUPPORTED, RevocationResult.UNSUPPORTED, 0),
+        (RevocationResult.FAILED, RevocationResult.QUEUED, 1),
+        (ProviderUnavailable("no metadata"), RevocationResult.QUEUED, 1),
+    ],
+)
+def test_an_unlinked_token_that_could_not_be_revoked_stays_queued(
+    answer: RevocationResult | Exception, receipt: RevocationResult, queued: int
+) -> None:
+    scene = Scene()
+    link = scene.linked()
+    scene.client.revocation = answer
+    assert [one.upstream for one in scene.service.unlink(SESSION, link_id=link.id)] == [receipt]
+    assert len(scene.stores.database.outbox) == queued
+
+
+def test_a_link_without_anything_to_revoke_says_so() -> None:
+    scene = Scene()
+    link = scene.linked()
+    scene.stores.database.links[link.id].unopenable = True
+    assert [one.upstream for one in scene.service.unlink(SESSION, link_id=link.id)] == [RevocationResult.UNSUPPORTED]
+
+
+def test_nothing_linked_is_nothing_to_unlink() -> None:
+    assert list(Scene().service.unlink(SESSION, provider_id="idp1")) == []
+
+
+def test_a_link_of_another_user_cannot_be_unlinked() -> None:
+    scene = Scene()
+    link = scene.linked()
+    bob = Caller(CallerKind.SESSION, Identity(ADA.issuer, "bob"))
+    assert list(scene.service.unlink(bob, link_id=LinkId(link.id))) == []
+    assert scene.stores.database.links[link.id].link.state is LinkState.ACTIVE
+
+
+def test_a_link_at_a_provider_no_longer_configured_can_be_unlinked() -> None:
+    scene = Scene()
+    link = scene.linked()
+    scene.provider = provider(id=ProviderId("idp2"))
+    assert [one.upstream for one in scene.service.unlink(SESSION, link_id=link.id)] == [RevocationResult.QUEUED]
+
+
+def test_unlinking_at_an_unknown_provider_is_not_found() -> None:
+    with pytest.raises(UnknownProvider):
+        Scene().service.unlink(SESSION, provider_id="nope")
+
+
+def test_the_policy_decides_who_may_unlink() -> None:
+    scene = Scene(policy=Policy("tokens"))
+    with pytest.raises(PolicyDenied):
+        scene.service.unlink(BEARER, provider_id="idp1")

@@ -1,0 +1,602 @@
+"""One refresh: every outcome of the provider, the lease, the fence, and a database that fails at the wrong moment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from support.core_world import ADA, CALLER, GRACE, SCOPES, World, provider
+from support.fake_provider import granted
+from support.fakes import FakeLinkStore
+from tokenstore.core.model import (
+    AccessToken,
+    Asked,
+    AuditEvent,
+    Lease,
+    Link,
+    LinkState,
+    Misconfigured,
+    Outcome,
+    Provider,
+    Refused,
+    Rotation,
+    RotationKind,
+    ScopeRefused,
+    TokenSet,
+    Unavailable,
+    Unclear,
+)
+from tokenstore.core.refresh import back_off
+from tokenstore.core.secret import Secret
+from tokenstore.errors import (
+    KeyUnavailable,
+    NotLinked,
+    ProviderMisconfigured,
+    ProviderUnavailable,
+    ReauthorizationRequired,
+    RefreshInProgress,
+    ScopeNotGranted,
+    StorageUnavailable,
+    TokenStoreError,
+)
+
+NARROW = Asked(frozenset({"email"}))
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.flights.close()
+
+
+@pytest.fixture
+def link(world: World) -> Link:
+    """A link whose access token has expired."""
+    return world.link(seconds=3600, age=4000)
+
+
+def bring(world: World, link: Link, asked: Asked = Asked()) -> AccessToken:
+    """A refresh of the link."""
+    return world.refresher.bring(world.errand(link, asked))
+
+
+def failure(world: World, link: Link, asked: Asked = Asked()) -> TokenStoreError:
+    """The error that a refresh of the link ends with."""
+    with pytest.raises(TokenStoreError) as caught:
+        bring(world, link, asked)
+    return caught.value
+
+
+def spent(world: World) -> list[str]:
+    """The refresh tokens that were sent, in order."""
+    return [call.token for call in world.client.refresh_calls]
+
+
+def others_save(world: World, link: Link, access: str = "theirs", refresh: str | None = "refresh-theirs") -> None:
+    """Another process refreshes the link, as if its lease had been the only one."""
+    row = world.row(link)
+    lease = Lease(row.link, "node-2", row.link.version, world.now, Secret("refresh-1"), None)
+    tokens = TokenSet(Secret(access), timedelta(hours=1), Secret(refresh) if refresh else None)
+    saved = world.stores.links.save_refreshed(
+        lease, world.provider, tokens, Asked(), timedelta(), AuditEvent("token.refresh", "success")
+    )
+    assert saved is not None
+
+
+class FailingLinks(FakeLinkStore):
+    """A store whose writes fail while `failures` is above zero."""
+
+    failures = 0
+
+    def _maybe_fail(self) -> None:
+        if self.failures > 0:
+            self.failures -= 1
+            raise StorageUnavailable("The database cannot be used at present.")
+
+    def save_refreshed(
+        self,
+        lease: Lease,
+        provider: Provider,
+        tokens: TokenSet,
+        asked: Asked,
+        elapsed: timedelta,
+        event: AuditEvent,
+    ) -> AccessToken | None:
+        self._maybe_fail()
+        return super().save_refreshed(lease, provider, tokens, asked, elapsed, event)
+
+    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret) -> bool:
+        self._maybe_fail()
+        return super().save_rotation(lease, provider, refresh_token)
+
+    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> None:
+        self._maybe_fail()
+        super().settle_superseded(lease, tokens)
+
+
+def failing(world: World, times: int) -> None:
+    """The next `times` writes of received tokens fail."""
+    world.links = links = FailingLinks(world.stores.database)
+    links.failures = times
+
+
+# --- granted
+
+
+def test_a_new_token_is_saved_and_the_link_is_free_again(world: World, link: Link) -> None:
+    world.client.refreshes = [granted("new", refresh="refresh-2")]
+    token = bring(world, link)
+    row = world.row(link)
+    assert (token.value.reveal(), row.refresh_token, row.lease_owner) == ("new", Secret("refresh-2"), None)
+    assert row.link.version == link.version + 1
+
+
+def test_refresh_keeps_old_refresh_token_when_none_is_returned(world: World, link: Link) -> None:
+    world.client.refreshes = [granted("new")]
+    bring(world, link)
+    assert world.row(link).refresh_token == Secret("refresh-1")
+
+
+def test_a_refresh_is_audited_with_its_caller(world: World, link: Link) -> None:
+    world.client.refreshes = [granted()]
+    bring(world, link)
+    assert world.stores.database.events[-1] == AuditEvent("token.refresh", "success", CALLER, ADA, "idp1", link.id)
+
+
+def test_the_provider_is_told_variant_and_granted_scope(world: World, link: Link) -> None:
+    world.client.refreshes = [granted()]
+    bring(world, link, NARROW)
+    call = world.client.refresh_calls[0]
+    assert (call.token, call.asked, call.granted) == ("refresh-1", NARROW, SCOPES)
+
+
+def test_lifetime_counts_from_sending_the_request(world: World, link: Link) -> None:
+    def slow() -> Outcome:
+        world.time.now += 7
+        return granted(seconds=100)
+
+    world.client.refreshes = [slow]
+    token = bring(world, link)
+    assert token.expires_at == world.now + timedelta(seconds=93)
+
+
+def test_after_a_retry_lifetime_counts_from_the_last_request(world: World, link: Link) -> None:
+    world.client.refreshes = [Unavailable("status-500"), granted(seconds=100)]
+    assert bring(world, link).expires_at == world.now + timedelta(seconds=100)
+
+
+def test_a_refresh_heals_a_suspect_link_and_forgets_its_failures(world: World, link: Link) -> None:
+    world.change(link, state=LinkState.SUSPECT, fail_count=3, last_error="status-500")
+    world.client.refreshes = [granted()]
+    bring(world, link)
+    healed = world.row(link).link
+    assert (healed.state, healed.fail_count, healed.last_error) == (LinkState.ACTIVE, 0, None)
+
+
+def test_the_lease_is_as_long_as_the_rotation_of_the_provider_allows() -> None:
+    world = World(provider(rotation=Rotation(RotationKind.GRACE, timedelta(seconds=10))))
+    link = world.link(seconds=3600, age=4000)
+    until: list[object] = []
+
+    def look() -> Outcome:
+        until.append(world.row(link).link.lease_until)
+        return granted()
+
+    world.client.refreshes = [look]
+    bring(world, link)
+    assert until == [world.now + timedelta(seconds=7)]
+
+
+def test_each_flight_marks_its_lease_with_a_name_of_its_own(world: World, link: Link) -> None:
+    owners: list[str | None] = []
+
+    def look() -> Outcome:
+        owners.append(world.row(link).lease_owner)
+        return granted()
+
+    world.client.refreshes = [look, look]
+    bring(world, link)
+    bring(world, link)
+    assert owners[0] != owners[1]
+    assert all(owner and owner.startswith("node-1/") for owner in owners)
+
+
+# --- unavailable
+
+
+def test_a_fault_in_which_nothing_was_done_is_retried_twice_under_a_renewed_lease(world: World, link: Link) -> None:
+    ends: list[object] = []
+
+    def look() -> Outcome:
+        ends.append(world.row(link).link.lease_until)
+        world.advance(2)
+        return Unavailable("status-500")
+
+    world.client.refreshes = [look, look, granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+    assert ends[1] == ends[0] + timedelta(seconds=2)  # type: ignore[operator]  # both are instants
+    assert world.time.slept == [2.0, 2.0]
+
+
+def test_after_three_faults_the_link_backs_off_for_five_seconds(world: World, link: Link) -> None:
+    world.client.refreshes = [Unavailable("dns")] * 3
+    error = failure(world, link)
+    assert isinstance(error, ProviderUnavailable)
+    row = world.row(link)
+    assert (error.retry_after, row.link.next_try_at) == (timedelta(seconds=5), world.now + timedelta(seconds=5))
+    assert (row.link.fail_count, row.link.last_error, row.lease_owner) == (1, "dns", None)
+    assert row.link.state is LinkState.ACTIVE
+
+
+def test_back_off_doubles_with_every_failure_up_to_fifteen_minutes() -> None:
+    assert [back_off(count).total_seconds() for count in (0, 1, 2, 7, 8, 10_000)] == [5, 10, 20, 640, 900, 900]
+
+
+def test_back_off_grows_with_the_failures_of_the_link(world: World, link: Link) -> None:
+    world.change(link, fail_count=3)
+    world.client.refreshes = [Unavailable("status-503")]
+    failure(world, link)
+    assert world.row(link).link.next_try_at == world.now + timedelta(seconds=40)
+
+
+def test_no_call_is_made_while_the_link_backs_off(world: World, link: Link) -> None:
+    world.change(link, next_try_at=world.now + timedelta(seconds=40))
+    error = failure(world, link)
+    assert isinstance(error, ProviderUnavailable)
+    assert (error.retry_after, spent(world)) == (timedelta(seconds=40), [])
+
+
+@pytest.mark.parametrize(("told", "kept"), [(17, 17), (3600, 3600), (90_000, 3600)])
+def test_retry_after_is_obeyed_up_to_an_hour_and_not_retried_in_the_flight(
+    world: World, link: Link, told: int, kept: int
+) -> None:
+    world.client.refreshes = [Unavailable("status-429", timedelta(seconds=told))]
+    failure(world, link)
+    assert world.row(link).link.next_try_at == world.now + timedelta(seconds=kept)
+
+
+@pytest.mark.parametrize(
+    "reason", ["status-408", "status-425", "status-429", "status-503", "temporarily_unavailable", "slow_down"]
+)
+def test_a_provider_that_asks_for_patience_is_not_called_again_in_the_flight(
+    world: World, link: Link, reason: str
+) -> None:
+    world.client.refreshes = [Unavailable(reason)]
+    failure(world, link)
+    assert world.row(link).link.next_try_at == world.now + timedelta(seconds=5)
+
+
+def test_no_retry_is_begun_that_could_outlast_an_orderly_stop(world: World, link: Link) -> None:
+    def slow() -> Outcome:
+        world.time.now += 15
+        return Unavailable("status-500")
+
+    world.client.refreshes = [slow]
+    assert isinstance(failure(world, link), ProviderUnavailable)
+
+
+def test_metadata_that_cannot_be_had_counts_as_an_outage(world: World, link: Link) -> None:
+    world.client.refreshes = [ProviderUnavailable("x", debug="discovery")] * 3
+    failure(world, link)
+    row = world.row(link)
+    assert (row.link.last_error, row.lease_owner, row.link.fail_count) == ("discovery", None, 1)
+
+
+# --- unclear
+
+
+def test_a_lost_answer_is_retried_exactly_once_with_the_same_token(world: World, link: Link) -> None:
+    world.client.refreshes = [Unclear("read-timeout"), granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+    assert spent(world) == ["refresh-1", "refresh-1"]
+    assert world.time.slept == []
+
+
+def test_two_lost_answers_leave_the_link_backing_off(world: World, link: Link) -> None:
+    world.client.refreshes = [Unclear("reset"), Unclear("reset")]
+    assert isinstance(failure(world, link), ProviderUnavailable)
+    row = world.row(link)
+    assert (row.link.state, row.link.last_error, row.link.fail_count) == (LinkState.ACTIVE, "reset", 1)
+
+
+def test_a_rotated_token_in_a_useless_answer_is_saved(world: World, link: Link) -> None:
+    world.client.refreshes = [Unclear("no-access-token", Secret("refresh-2"))]
+    assert isinstance(failure(world, link), ProviderUnavailable)
+    row = world.row(link)
+    assert (row.refresh_token, row.lease_owner) == (Secret("refresh-2"), None)
+
+
+def test_a_rotated_token_in_a_useless_answer_is_offered_until_the_database_takes_it(world: World, link: Link) -> None:
+    failing(world, 3)
+    world.client.refreshes = [Unclear("no-access-token", Secret("refresh-2"))]
+    failure(world, link)
+    assert world.row(link).refresh_token == Secret("refresh-2")
+
+
+def test_a_rotated_token_that_misses_the_fence_is_kept_as_previous_one(world: World, link: Link) -> None:
+    def overtaken() -> Outcome:
+        world.advance(1)
+        others_save(world, link)
+        return Unclear("no-access-token", Secret("refresh-late"))
+
+    world.client.refreshes = [overtaken]
+    assert bring(world, link).value.reveal() == "theirs"
+    row = world.row(link)
+    assert (row.refresh_token, row.previous_token) == (Secret("refresh-theirs"), Secret("refresh-late"))
+
+
+# --- refused
+
+
+def test_invalid_grant_breaks_the_link_and_is_audited(world: World, link: Link) -> None:
+    world.client.refreshes = [Refused("invalid_grant")]
+    error = failure(world, link)
+    assert isinstance(error, ReauthorizationRequired)
+    assert error.provider_id == "idp1"
+    broken = world.row(link).link
+    assert (broken.state, broken.last_error, world.actions()[-1]) == (LinkState.BROKEN, "invalid_grant", "link.broken")
+
+
+def test_invalid_grant_for_a_link_that_was_refreshed_meanwhile_is_answered_from_the_row(
+    world: World, link: Link
+) -> None:
+    def overtaken() -> Outcome:
+        world.advance(1)
+        others_save(world, link)
+        return Refused("invalid_grant")
+
+    world.client.refreshes = [overtaken]
+    assert bring(world, link).value.reveal() == "theirs"
+    assert world.row(link).link.state is LinkState.ACTIVE
+
+
+def test_the_previous_token_is_tried_once_when_the_current_one_is_refused() -> None:
+    world = World(provider(rotation=GRACE))
+    link = world.link(seconds=3600, age=4000)
+    row = world.row(link)
+    row.previous_token, row.previous_until = Secret("refresh-0"), world.now + timedelta(seconds=30)
+    world.client.refreshes = [Refused("invalid_grant"), granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+    assert spent(world) == ["refresh-1", "refresh-0"]
+
+
+def test_a_link_whose_two_tokens_are_refused_is_broken() -> None:
+    world = World(provider(rotation=GRACE))
+    link = world.link(seconds=3600, age=4000)
+    row = world.row(link)
+    row.previous_token, row.previous_until = Secret("refresh-0"), world.now + timedelta(seconds=30)
+    world.client.refreshes = [Refused("invalid_grant")] * 2
+    failure(world, link)
+    assert (row.link.state, spent(world)) == (LinkState.BROKEN, ["refresh-1", "refresh-0"])
+
+
+def test_an_outage_at_the_previous_token_does_not_break_the_link() -> None:
+    world = World(provider(rotation=GRACE))
+    link = world.link(seconds=3600, age=4000)
+    row = world.row(link)
+    row.previous_token, row.previous_until = Secret("refresh-0"), world.now + timedelta(seconds=30)
+    world.client.refreshes = [Refused("invalid_grant"), Unavailable("status-503")]
+    assert isinstance(failure(world, link), ProviderUnavailable)
+    assert row.link.state is LinkState.ACTIVE
+
+
+def test_a_strict_provider_is_never_sent_the_previous_token(world: World, link: Link) -> None:
+    row = world.row(link)
+    row.previous_token, row.previous_until = Secret("refresh-0"), world.now + timedelta(seconds=30)
+    world.client.refreshes = [Refused("invalid_grant")]
+    failure(world, link)
+    assert spent(world) == ["refresh-1"]
+
+
+# --- misconfigured
+
+
+@pytest.mark.parametrize("answer", [Misconfigured("invalid_client"), ProviderMisconfigured("x", debug="no endpoint")])
+def test_a_provider_that_refuses_the_store_leaves_the_link_untouched(
+    world: World, link: Link, answer: Misconfigured | ProviderMisconfigured
+) -> None:
+    before = replace(world.row(link))
+    world.client.refreshes = [answer]
+    assert isinstance(failure(world, link), ProviderMisconfigured)
+    assert world.row(link) == before
+
+
+def test_a_provider_that_refuses_the_store_is_an_alarm(
+    world: World, link: Link, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.client.refreshes = [Misconfigured("invalid_client")]
+    failure(world, link)
+    assert [record.levelno for record in caplog.records if record.name == "tokenstore.core.refresh"] == [logging.ERROR]
+
+
+# --- scope
+
+
+def test_a_configured_refresh_scope_that_is_refused_is_left_out_once() -> None:
+    world = World(provider(refresh_scope="configured"))
+    link = world.link(seconds=3600, age=4000)
+    world.client.refreshes = [ScopeRefused("invalid_scope"), granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+    assert [call.provider.refresh_scope for call in world.client.refresh_calls] == ["configured", "none"]
+
+
+def test_a_scope_refused_though_none_was_asked_for_is_the_operators_business(world: World, link: Link) -> None:
+    world.client.refreshes = [ScopeRefused("invalid_scope")]
+    assert isinstance(failure(world, link), ProviderMisconfigured)
+
+
+def test_a_scope_refused_twice_is_the_operators_business() -> None:
+    world = World(provider(refresh_scope="granted"))
+    link = world.link(seconds=3600, age=4000)
+    world.client.refreshes = [ScopeRefused("invalid_scope")] * 2
+    assert isinstance(failure(world, link), ProviderMisconfigured)
+
+
+def test_a_refused_scope_of_the_caller_is_said_to_the_caller(world: World, link: Link) -> None:
+    before = replace(world.row(link))
+    world.client.refreshes = [ScopeRefused("invalid_scope")]
+    assert isinstance(failure(world, link, NARROW), ScopeNotGranted)
+    assert world.row(link) == before
+
+
+# --- lease and fence
+
+
+def test_a_link_that_was_refreshed_before_the_lease_is_answered_from_the_row(world: World, link: Link) -> None:
+    errand = world.errand(link)
+    world.advance(1)
+    others_save(world, link)
+    assert world.refresher.bring(errand).value.reveal() == "theirs"
+    assert spent(world) == []
+
+
+def test_a_variant_not_yet_there_is_refreshed_after_another_variant_was(world: World, link: Link) -> None:
+    errand = world.errand(link, NARROW)
+    world.advance(1)
+    others_save(world, link)
+    world.client.refreshes = [granted("narrow")]
+    assert world.refresher.bring(errand).value.reveal() == "narrow"
+    assert spent(world) == ["refresh-theirs"]
+
+
+def test_an_answer_that_missed_the_fence_is_kept_as_previous_token_and_the_row_answers(
+    world: World, link: Link
+) -> None:
+    def overtaken() -> Outcome:
+        world.advance(1)
+        others_save(world, link)
+        return granted("mine", refresh="refresh-mine")
+
+    world.client.refreshes = [overtaken]
+    assert bring(world, link).value.reveal() == "theirs"
+    row = world.row(link)
+    assert (row.refresh_token, row.previous_token) == (Secret("refresh-theirs"), Secret("refresh-mine"))
+
+
+def test_an_answer_for_an_unlinked_account_is_queued_for_revocation(world: World, link: Link) -> None:
+    def unlinked() -> Outcome:
+        world.stores.links.unlink(ADA, None, link.id, AuditEvent("link.removed", "success"))
+        return granted("mine", refresh="refresh-mine")
+
+    world.client.refreshes = [unlinked]
+    assert isinstance(failure(world, link), NotLinked)
+    queued = {row.pending.token.reveal() for row in world.stores.database.outbox.values()}
+    assert queued == {"refresh-1", "refresh-mine"}
+
+
+def test_a_lapsed_lease_does_not_lose_the_newest_token(world: World, link: Link) -> None:
+    def very_slow() -> Outcome:
+        world.advance(25)
+        return granted("new", refresh="refresh-2")
+
+    world.client.refreshes = [very_slow]
+    assert bring(world, link).value.reveal() == "new"
+    assert world.row(link).refresh_token == Secret("refresh-2")
+
+
+def test_a_lease_that_went_to_somebody_else_ends_the_retries(world: World, link: Link) -> None:
+    def lapsed() -> Outcome:
+        world.advance(21)
+        row = world.row(link)
+        assert world.stores.links.take_lease(row.link, "node-2/1", timedelta(seconds=20)) is not None
+        return Unclear("read-timeout")
+
+    world.client.refreshes = [lapsed]
+    world.time.meanwhile = lambda: others_save(world, link)
+    assert bring(world, link).value.reveal() == "theirs"
+    assert spent(world) == ["refresh-1"]
+
+
+def test_a_broken_verdict_under_a_lost_lease_is_not_believed(world: World, link: Link) -> None:
+    def lapsed() -> Outcome:
+        world.advance(21)
+        row = world.row(link)
+        assert world.stores.links.take_lease(row.link, "node-2/1", timedelta(seconds=20)) is not None
+        return Refused("invalid_grant")
+
+    world.client.refreshes = [lapsed]
+    assert isinstance(failure(world, link), RefreshInProgress)
+    assert world.row(link).link.state is LinkState.ACTIVE
+
+
+def test_a_follower_polls_ever_more_slowly_and_gives_up_after_its_waiting_time(world: World, link: Link) -> None:
+    assert world.stores.links.take_lease(world.row(link).link, "node-2/1", timedelta(seconds=20)) is not None
+    error = failure(world, link)
+    assert isinstance(error, RefreshInProgress)
+    assert error.retry_after == timedelta(seconds=1)
+    assert [round(pause, 3) for pause in world.time.slept[:5]] == [0.02, 0.04, 0.08, 0.16, 0.2]
+    assert 2.0 <= sum(world.time.slept) <= 2.2
+
+
+def test_a_follower_takes_over_when_the_lease_lapses(world: World, link: Link) -> None:
+    assert world.stores.links.take_lease(world.row(link).link, "node-2/1", timedelta(seconds=1)) is not None
+    world.time.meanwhile = lambda: world.advance(0.5)
+    world.client.refreshes = [granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+
+
+def test_a_follower_hears_that_the_link_broke(world: World, link: Link) -> None:
+    assert world.stores.links.take_lease(world.row(link).link, "node-2/1", timedelta(seconds=20)) is not None
+    world.time.meanwhile = lambda: world.change(link, state=LinkState.BROKEN)
+    assert isinstance(failure(world, link), ReauthorizationRequired)
+
+
+# --- trouble in the house
+
+
+def test_a_database_that_fails_during_the_save_is_asked_again(world: World, link: Link) -> None:
+    failing(world, 10)
+    world.client.refreshes = [granted("new", refresh="refresh-2")]
+    assert bring(world, link).value.reveal() == "new"
+    assert world.row(link).refresh_token == Secret("refresh-2")
+
+
+def test_waiting_for_the_database_does_not_lengthen_the_token(world: World, link: Link) -> None:
+    failing(world, 10)
+    world.client.refreshes = [granted(seconds=100)]
+    assert bring(world, link).expires_at == world.now + timedelta(seconds=90)
+
+
+def test_a_database_that_takes_nothing_for_a_minute_is_given_up_loudly(
+    world: World, link: Link, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing(world, 1_000)
+    world.client.refreshes = [granted("new", refresh="refresh-2")]
+    assert isinstance(failure(world, link), StorageUnavailable)
+    assert sum(world.time.slept) == pytest.approx(60, abs=1)
+    assert caplog.records[-1].levelno == logging.CRITICAL
+    assert "refresh-2" not in caplog.text
+
+
+def test_settling_after_a_missed_fence_is_tried_again_too(world: World, link: Link) -> None:
+    def overtaken() -> Outcome:
+        world.advance(1)
+        others_save(world, link)
+        failing_links.failures = 2
+        return granted("mine", refresh="refresh-mine")
+
+    world.links = failing_links = FailingLinks(world.stores.database)
+    world.client.refreshes = [overtaken]
+    assert bring(world, link).value.reveal() == "theirs"
+    assert world.row(link).previous_token == Secret("refresh-mine")
+
+
+def test_a_refresh_token_that_cannot_be_opened_is_sent_nowhere(world: World, link: Link) -> None:
+    errand = world.errand(link)
+    world.row(link).unopenable = True
+    with pytest.raises(KeyUnavailable):
+        world.refresher.bring(errand)
+    assert (spent(world), world.row(link).lease_owner) == ([], None)
+
+
+def test_a_fault_of_ours_gives_the_lease_back_and_leaves_the_link_active(world: World, link: Link) -> None:
+    world.client.refreshes = [ValueError("a bug")]
+    with pytest.raises(ValueError, match="a bug"):
+        bring(world, link)
+    row = world.row(link)
+    assert (row.lease_owner, row.link.state, row.link.last_error) == (None, LinkState.ACTIVE, "internal")
