@@ -6,6 +6,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# The provider of `make interop`, an npm package.
+INTEROP := tests/interop/oidc-provider
+NPM_INSTALLED := $(INTEROP)/node_modules/.package-lock.json
 # The first Python of these that is new enough and can make environments.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
@@ -14,7 +17,7 @@ WORKERS ?= logical
 # What pytest runs: make test TESTS=tests/unit
 TESTS ?=
 
-.PHONY: help venv lock demo test check lint format types imports docs bench screenshots clean
+.PHONY: help venv lock demo test interop check lint format types imports docs bench screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -28,7 +31,7 @@ $(INSTALLED): requirements/lock.txt pyproject.toml setup.py src/tokenstore/__ini
 		echo "or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
 	[[ -x $(BIN)/python && -x $(BIN)/pip ]] || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lock: venv  ## renew requirements/lock.txt within the bounds of pyproject.toml
@@ -40,7 +43,16 @@ demo: venv  ## the store with demo providers, to try in a browser (ONCE=1: walk 
 	$(BIN)/python -m demo $(if $(filter 1 true yes,$(ONCE)),--once)
 
 test: venv  ## all tests, on SQLite and PostgreSQL (TESTS=path for some)
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NPM_INSTALLED) || true; fi
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 $(TESTS)
+
+interop: venv $(NPM_INSTALLED)  ## the tests with a provider that is not ours (needs Node.js and npm)
+	$(BIN)/python -m pytest -m interop tests/interop
+
+$(NPM_INSTALLED): $(INTEROP)/package.json $(INTEROP)/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js and npm are needed (Debian: apt-get install nodejs npm)" >&2; exit 1; }
+	cd $(INTEROP) && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
 
 check: lint types imports test docs  ## everything CI checks
 
@@ -64,9 +76,12 @@ docs: venv  ## the documentation, warnings are errors
 bench: venv  ## the benchmarks
 	$(BIN)/python tests/bench
 
-screenshots: venv  ## walk the pages in Chromium and save docs/screenshots/
-	SCREENSHOT_DIR=docs/screenshots $(BIN)/python -m pytest -m browser $(TESTS)
+screenshots: venv  ## walk the pages in Chromium, save build/screenshots/ and renew those in the docs
+	SCREENSHOT_DIR=build/screenshots $(BIN)/python -m pytest -m browser $(TESTS)
+	cp build/screenshots/03-start-desk-light.png docs/screenshots/start.png
+	cp build/screenshots/05-linked-desk-light.png docs/screenshots/linked.png
+	cp build/screenshots/06-token-phone-dark.png docs/screenshots/token-phone-dark.png
 
 clean:  ## remove all that make makes; instance/ with its keys and data stays
-	rm -rf $(VENV) build dist docs/_build src/*.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/_build src/*.egg-info $(INTEROP)/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src demo tests migrations -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

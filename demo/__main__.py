@@ -16,7 +16,7 @@ from demo.address import Address
 from demo.config import Account, random_secret
 from demo.journey import JourneyFailed, Traveller, walk
 from demo.store import StoreProcess, own_settings, running_store
-from demo.world import World
+from demo.world import CLIENT_ID, World
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,11 +67,21 @@ def walk_once(store: StoreProcess, traveller: Traveller) -> int:
 def serve(store: StoreProcess, traveller: Traveller, stop: threading.Event) -> int:
     """Say where to go, then wait for Ctrl-C."""
     login, work = traveller.login, traveller.work_account
+    token = traveller.world.login.state.mint_access_token(
+        login.subject,
+        CLIENT_ID,
+        expires_in=8 * 3600,
+        client_id="demo-program",
+        name=login.name,
+        email=login.email,
+        email_verified=login.email_verified,
+    )
     print(
         f"\n  Open      {store.url}/\n"
         f"  Log in    {login.username}\n"
         f"  Password  {login.password}\n\n"
-        f"The same name and password work at every demo provider; a second account there is {work.username}.\n"
+        f"The same name and password work at every demo provider; a second account there is {work.username}.\n\n"
+        f"For curl, paste these two lines into another terminal:\n\nSTORE={store.url}\nTOKEN={token}\n\n"
         f"The store logs to {store.log}. Ctrl-C ends everything and leaves nothing behind.",
         flush=True,
     )

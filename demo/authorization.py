@@ -12,6 +12,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, grants
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oauth2.rfc9207 import IssuerParameter
 from authlib.oidc.core.grants import OpenIDCode
 from authlib.oidc.rpinitiated import EndSessionEndpoint
@@ -23,7 +24,7 @@ from demo.faults import provider_state, struck
 from demo.grants import CODE_LIFETIME, AccessToken, Code, Grant, RefreshToken
 from demo.knobs import Fault
 from demo.signing import ALGORITHM
-from demo.tokens import access_token, access_token_lifetime, person_claims
+from demo.tokens import access_token, access_token_lifetime, introspected, person_claims
 
 
 class StrictCodeChallenge(CodeChallenge):  # type: ignore[misc]
@@ -60,9 +61,12 @@ class _Issuing:
 
 
 class CodeGrant(_Issuing, grants.AuthorizationCodeGrant):  # type: ignore[misc]
-    """Codes are spent once; a refresh token comes with `offline_access` and from OpenID providers only."""
+    """Codes are spent once; a refresh token comes with `offline_access` and from OpenID providers only.
 
-    TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_AUTH
+    Public clients have PKCE alone; which methods a client may use stands in its registration.
+    """
+
+    TOKEN_ENDPOINT_AUTH_METHODS = (*CLIENT_AUTH, "none")
 
     def save_authorization_code(self, code: str, oauth_request: Any) -> None:
         state = provider_state()
@@ -93,7 +97,7 @@ class CodeGrant(_Issuing, grants.AuthorizationCodeGrant):  # type: ignore[misc]
         code: Code = self.request.authorization_code
         grant = state.open_grant(code)
         self.keep(token, grant)
-        offline = state.config.kind == "oidc" and "offline_access" in code.scope.split()
+        offline = state.config.refreshes and "offline_access" in code.scope.split()
         if offline and struck(Fault.NO_REFRESH_TOKEN) is None:
             token["refresh_token"] = state.new_refresh_token(grant)
 
@@ -169,6 +173,23 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
             provider_state().revoke(token.grant)
 
 
+class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+    """RFC 7662: any client that proves who it is may ask; what is not live is inactive and nothing more."""
+
+    CLIENT_AUTH_METHODS = CLIENT_AUTH
+
+    def query_token(self, token_string: str, _token_type_hint: str | None) -> RefreshToken | AccessToken | None:
+        state = provider_state()
+        found = state.find_token(token_string)
+        return found if isinstance(found, RefreshToken) and not found.grant.revoked else state.access(token_string)
+
+    def check_permission(self, _token: RefreshToken | AccessToken, _client: RegisteredClient, _request: Any) -> bool:
+        return True
+
+    def create_introspection_payload(self, token: RefreshToken | AccessToken | None) -> dict[str, Any]:
+        return {"active": False} if token is None else introspected(token)
+
+
 class EndSession(EndSessionEndpoint):  # type: ignore[misc]
     """RP-initiated logout: back only to a registered address and only with an ID token of ours."""
 
@@ -209,6 +230,7 @@ def create_authorization_server(app: Flask) -> tuple[Any, SentIssuer]:
     server.register_grant(CodeGrant, [StrictCodeChallenge(required=True), *openid])
     server.register_grant(RefreshGrant, openid)
     server.register_endpoint(Revocation)
+    server.register_endpoint(Introspection)
     server.register_endpoint(EndSession)
     issuer = SentIssuer()
     server.register_extension(issuer)

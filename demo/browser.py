@@ -1,13 +1,14 @@
 """A small browser without a window: keeps cookies, follows redirects, reads links and fills in forms.
 
-It knows no JavaScript and speaks http to loopback only. Cookies are kept by host and port, so that servers on
-different ports of one host do not see each other's.
+It knows no JavaScript and speaks http to loopback only, and https where it is told whom to trust. Cookies are kept by
+host and port, so that servers on different ports of one host do not see each other's.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -137,11 +138,27 @@ class _Reader(HTMLParser):
 
 
 class Browser:
-    """Gets pages and submits forms. `timeout` is in seconds per request, `hops` limits redirects. Not for threads."""
+    """Gets pages and submits forms. `timeout` is in seconds per request, `hops` limits redirects. Not for threads.
 
-    def __init__(self, *, timeout: float = 15, hops: int = 20) -> None:
+    tls      whom to trust; without it https is not spoken
+    source   the address on this machine from which it asks
+    headers  sent with every request besides its own
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float = 15,
+        hops: int = 20,
+        tls: ssl.SSLContext | None = None,
+        source: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._timeout = timeout
         self._hops = hops
+        self._tls = tls
+        self._source = (source, 0)
+        self._headers = dict(headers or {})
         self._jars: dict[str, dict[str, tuple[str, str]]] = {}
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None, within: str | None = None) -> Page:
@@ -191,13 +208,15 @@ class Browser:
 
     def _send(self, method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Page:
         parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None:
-            raise ValueError(f"only http is spoken here, not {parts.scheme or 'that'}")
-        sent = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", **headers}
+        spoken = ("http",) if self._tls is None else ("http", "https")
+        if parts.scheme not in spoken or parts.hostname is None:
+            raise ValueError(f"only {' and '.join(spoken)} is spoken here, not {parts.scheme or 'that'}")
+        own = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        sent = {**own, **self._headers, **headers}
         cookies = self.cookies(url)
         if cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=self._timeout)
+        connection = self._connection(parts.scheme, parts.hostname, parts.port)
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request(method, target, body, sent)
@@ -207,6 +226,13 @@ class Browser:
             connection.close()
         self._keep(parts.netloc, page.headers)
         return page
+
+    def _connection(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+        if scheme == "http":
+            return http.client.HTTPConnection(host, port, self._timeout, self._source)
+        return http.client.HTTPSConnection(
+            host, port, timeout=self._timeout, source_address=self._source, context=self._tls
+        )
 
     def _keep(self, place: str, headers: Message) -> None:
         jar = self._jars.setdefault(place, {})

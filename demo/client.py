@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -40,8 +41,12 @@ def call(
     json_body: object = None,
     headers: Mapping[str, str] | None = None,
     timeout: float = 30,
+    tls: ssl.SSLContext | None = None,
 ) -> Answer:
-    """Send one request; `path` goes out as it is written, and redirects are not followed. `timeout` in seconds."""
+    """Send one request, `path` below `base` as it is written; redirects are not followed. `timeout` in seconds.
+
+    `tls` says whom to trust at an https address.
+    """
     sent = {"Accept": "application/json", **(headers or {})}
     if bearer is not None:
         sent["Authorization"] = f"Bearer {bearer}"
@@ -49,9 +54,14 @@ def call(
     if json_body is not None:
         body = json.dumps(json_body).encode()
         sent.setdefault("Content-Type", "application/json")
-    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=timeout)
+    place = urlsplit(base)
+    connection = (
+        http.client.HTTPSConnection(place.netloc, timeout=timeout, context=tls)
+        if place.scheme == "https"
+        else http.client.HTTPConnection(place.netloc, timeout=timeout)
+    )
     try:
-        connection.request(method, path, body, sent)
+        connection.request(method, place.path + path, body, sent)
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read().decode("utf-8", "replace"))
     finally:

@@ -44,7 +44,7 @@ class Account:
 class Client:
     """A client of a provider. Redirect URIs match exactly; `audience` is what its JWT access tokens are for.
 
-    An empty `audience` stands for the client itself.
+    An empty `audience` stands for the client itself. Pages of `web_origins` may use the token endpoint (CORS).
     """
 
     client_id: str
@@ -54,6 +54,7 @@ class Client:
     auth_methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post")
     audience: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
+    web_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class ProviderConfig:
     """One provider: lifetimes in seconds, `rotation` = what becomes of a used refresh token.
 
     `oauth2` is the GitHub-like kind: no discovery, ID token, refresh token or `expires_in`; errors come with
-    HTTP 200 and answers are form-encoded unless JSON is asked for. Its accounts need numeric subjects.
+    HTTP 200 and answers are form-encoded unless JSON is asked for. Its accounts need numeric subjects. With `offline`
+    it gives refresh tokens and lifetimes like the other kind. `refresh_ends_access`: so it does to access tokens.
     """
 
     name: str
@@ -73,6 +75,13 @@ class ProviderConfig:
     access_token_lifetime: int = 3600
     jwt_access_tokens: bool = False
     sends_iss: bool = True
+    offline: bool = False
+    refresh_ends_access: bool = False
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether it gives refresh tokens at all."""
+        return self.kind == "oidc" or self.offline
 
     def __post_init__(self) -> None:
         if self.kind == "oauth2" and not all(account.subject.isdecimal() for account in self.accounts):

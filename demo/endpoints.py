@@ -10,6 +10,7 @@ from flask import Flask, Response, jsonify, request
 
 from demo.authorization import create_authorization_server
 from demo.clients import CLIENT_AUTH
+from demo.cors import install_cors
 from demo.faults import install_faults, struck
 from demo.knobs import Fault
 from demo.pages import Pages
@@ -33,6 +34,7 @@ def create_provider(state: ProviderState) -> Flask:
     app.jinja_env.globals["provider"] = state.config
     install_faults(app)
     app.after_request(_headers)
+    install_cors(app, state)
     Endpoints(app, state)
     return app
 
@@ -63,6 +65,7 @@ class Endpoints:
         app.add_url_rule("/token", "token", self.token, methods=["POST"])
         app.add_url_rule(userinfo, "userinfo", self.userinfo, methods=["GET", "POST"])
         app.add_url_rule("/revoke", "revoke", self.revoke, methods=["POST"])
+        app.add_url_rule("/introspect", "introspect", self.introspect, methods=["POST"])
         app.add_url_rule("/_control", "control", self.control, methods=["GET", "POST"])
 
     def discovery(self) -> Response:
@@ -77,6 +80,7 @@ class Endpoints:
                 "jwks_uri": f"{base}/jwks",
                 "userinfo_endpoint": f"{base}/userinfo",
                 "revocation_endpoint": f"{base}/revoke",
+                "introspection_endpoint": f"{base}/introspect",
                 "end_session_endpoint": f"{base}/end_session",
                 "scopes_supported": ["openid", "profile", "email", "offline_access"],
                 "response_types_supported": ["code"],
@@ -86,6 +90,7 @@ class Endpoints:
                 "id_token_signing_alg_values_supported": [ALGORITHM],
                 "token_endpoint_auth_methods_supported": CLIENT_AUTH,
                 "revocation_endpoint_auth_methods_supported": CLIENT_AUTH,
+                "introspection_endpoint_auth_methods_supported": CLIENT_AUTH,
                 "code_challenge_methods_supported": ["S256"],
                 "authorization_response_iss_parameter_supported": self.state.config.sends_iss,
             }
@@ -105,6 +110,12 @@ class Endpoints:
         """RFC 7009."""
         with self.state.lock:
             response: Response = self.server.create_endpoint_response("revocation")
+        return response
+
+    def introspect(self) -> Response:
+        """RFC 7662, for clients that prove who they are."""
+        with self.state.lock:
+            response: Response = self.server.create_endpoint_response("introspection")
         return response
 
     def userinfo(self) -> Response:

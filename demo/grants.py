@@ -46,6 +46,7 @@ class AccessToken:
     scope: str
     expires_at: float | None
     grant: Grant | None
+    audience: tuple[str, ...] = ()
 
     def check_client(self, client: Any) -> bool:
         return bool(self.client_id == client.get_client_id())

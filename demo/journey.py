@@ -140,7 +140,12 @@ def plain_oauth2(me: Traveller) -> None:
 
 def several_accounts(me: Traveller) -> None:
     provider = me.world.providers[STRICT]
-    me.link(STRICT, me.work_account)
+    page = me.link(STRICT, me.work_account)
+    asked = page.form("choice")
+    if asked is None:
+        raise JourneyFailed(f"the store does not ask about the other account ({page.status})")
+    check(len(me.links(STRICT)) == 1, "nothing is linked before the answer")
+    me.browser.submit(asked, choice="add")
     links = me.links(STRICT)
     check([link["default"] for link in links] == [True, False], "there are two links and the first stays the default")
     for link, account in zip(links, (me.account, me.work_account), strict=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-ENDPOINTS = frozenset({"discovery", "jwks", "authorize", "token", "userinfo", "revoke", "end_session"})
+ENDPOINTS = frozenset({"discovery", "jwks", "authorize", "token", "userinfo", "revoke", "introspect", "end_session"})
 
 
 class Fault(StrEnum):

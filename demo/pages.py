@@ -31,11 +31,13 @@ class Pages:
         client = find_client(request.args.get("client_id", ""))
         if client is None or not client.check_redirect_uri(request.args.get("redirect_uri", "")):
             return _error_page("This application is not known here, or asked to be answered elsewhere.")
-        if request.method == "POST":
-            if not _csrf_holds():
-                return _error_page("This form is out of date. Go back and try again.", 403)
-            if "username" in request.form:
-                return self._sign_in()
+        signs_in = "username" in request.form
+        if request.method == "POST" and not _csrf_holds():
+            if signs_in:
+                return self._sign_in_page("The form was out of date. Sign in again."), 403
+            return _error_page("This form is out of date. Go back and try again.", 403)
+        if signs_in:
+            return self._sign_in()
         decision = request.form.get("decision", "")
         if decision == "switch":
             session.clear()
@@ -80,15 +82,15 @@ class Pages:
         account = self.state.account(request.form["username"])
         given = request.form.get("password", "")
         if account is None or not hmac.compare_digest(account.password.encode(), given.encode()):
-            return self._sign_in_page(wrong=True), 403
+            return self._sign_in_page("The name or the password is wrong."), 403
         session.clear()
         session["subject"] = account.subject
         session["auth_time"] = int(self.state.clock.now())
         session["fresh"] = _this_request()
         return redirect(request.full_path, 303)
 
-    def _sign_in_page(self, wrong: bool = False) -> str:
-        return self._page("sign_in.html", wrong=wrong)
+    def _sign_in_page(self, problem: str = "") -> str:
+        return self._page("sign_in.html", problem=problem, username=request.form.get("username", ""))
 
     def _page(self, template: str, **values: Any) -> str:
         return render_template(template, csrf=_csrf_token(), **values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -16,6 +16,9 @@ from demo.config import ProviderConfig
 from demo.endpoints import create_provider
 from demo.knobs import Knobs
 from demo.state import ProviderState
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 HOST = "127.0.0.1"
 
@@ -100,13 +103,21 @@ class RunningProvider:
         """Every call that came."""
         return self.state.calls
 
+    def issuer_at(self, origin: str) -> str:
+        """The issuer of a provider that listens there."""
+        return origin
+
+    def application(self) -> WSGIApplication:
+        """What is served."""
+        return create_provider(self.state)
+
     def start(self, port: int = 0) -> Self:
         """Listen on a port of loopback: the given one, else the one it had before, else any free one."""
         server = _Server(port or self._port)
         self._port = server.port
-        self.state.issuer = f"http://{HOST}:{self._port}"
+        self.state.issuer = self.issuer_at(f"http://{HOST}:{self._port}")
         self.state.stopping.clear()
-        server.app = create_provider(self.state)
+        server.app = self.application()
         name = f"provider-{self.config.name}"
         self._thread = threading.Thread(target=server.serve_forever, args=(0.02,), name=name, daemon=True)
         self._thread.start()

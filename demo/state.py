@@ -65,6 +65,11 @@ class ProviderState:
         with self.lock:
             return self._clients.get(client_id)
 
+    def clients(self) -> list[Client]:
+        """Every client."""
+        with self.lock:
+            return list(self._clients.values())
+
     def enrol(self, account: Account) -> None:
         """Add an account."""
         with self.lock:
@@ -158,6 +163,8 @@ class ProviderState:
         """Keep an access token of a family; `expires_in` in seconds, None for one without an end."""
         expires_at = None if expires_in is None else self.clock.now() + expires_in
         with self.lock:
+            if self.config.refresh_ends_access:
+                self._access = {name: token for name, token in self._access.items() if token.grant is not grant}
             self._access[value] = AccessToken(value, grant.subject, grant.client_id, scope, expires_at, grant)
 
     def access(self, value: str) -> AccessToken | None:
@@ -212,10 +219,21 @@ class ProviderState:
         **claims: Any,
     ) -> str:
         """A JWT access token (RFC 9068) without any grant, also taken by userinfo; `claims` win over the usual."""
-        value = self.sign_access_token(subject, audience, scope, expires_in, client_id, claims)
+        return self._mint(
+            self.sign_access_token(subject, audience, scope, expires_in, client_id, claims),
+            AccessToken("", subject, client_id, scope, self.clock.now() + expires_in, None),
+        )
+
+    def mint_opaque_token(
+        self, subject: str, audience: str, scope: str = "openid", expires_in: int = 3600, client_id: str = "minted"
+    ) -> str:
+        """An access token without any grant that tells nothing by itself; introspection does."""
+        end = self.clock.now() + expires_in
+        return self._mint(secrets.token_urlsafe(32), AccessToken("", subject, client_id, scope, end, None, (audience,)))
+
+    def _mint(self, value: str, token: AccessToken) -> str:
         with self.lock:
-            end = self.clock.now() + expires_in
-            self._access[value] = AccessToken(value, subject, client_id, scope, end, None)
+            self._access[value] = replace(token, value=value)
         return value
 
     def sign_access_token(

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from demo.address import Address
 START_SECONDS = 60
 STOP_SECONDS = 40
 _PROJECT = Path(__file__).resolve().parents[1]
+_CONFIG = _PROJECT / "deploy" / "gunicorn.conf.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def own_settings(public_url: str, database_url: str) -> dict[str, object]:
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
     """The settings as the environment of a process, with nothing inherited that could change them."""
-    foreign = ("TOKENSTORE_", "FLASK_", "GUNICORN_")
+    foreign = ("TOKENSTORE_", "FLASK_", "GUNICORN_", "PROMETHEUS_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     told = {
         f"TOKENSTORE_{name}": value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()
@@ -61,22 +62,47 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
 
 @contextmanager
 def running_store(
-    address: Address, settings: Mapping[str, object], home: Path, *, workers: int = 2, threads: int = 8
+    address: Address,
+    settings: Mapping[str, object],
+    home: Path,
+    *,
+    workers: int = 2,
+    threads: int = 8,
+    options: Sequence[str] = (),
 ) -> Iterator[StoreProcess]:
     """A store that serves at the address until the context, or this process, ends; `home` is its working directory.
 
+    `options` are further ones for Gunicorn.
+
     Takes the address over. Raises RuntimeError with what the processes said if the store does not get ready.
     """
-    env, log, url = environment({"INSTANCE_PATH": str(home), **settings}), home / "store.log", address.url
-    _migrate(env, home)
+    log, url = home / "store.log", address.url
+    try:
+        env = environment({"INSTANCE_PATH": str(home), **settings})
+        _migrate(env, home)
+        process = _serve(address, env, home, log, ["--workers", str(workers), "--threads", str(threads), *options])
+    finally:
+        address.close()
+    try:
+        _wait_until_ready(url, process, log)
+        yield StoreProcess(url, process, log)
+    finally:
+        _stop(process)
+
+
+def _serve(
+    address: Address, env: Mapping[str, str], home: Path, log: Path, options: Sequence[str]
+) -> subprocess.Popen[bytes]:
     command = [
         *(sys.executable, "-m", "demo.mortal", str(os.getpid())),
-        *(sys.executable, "-m", "gunicorn", "--bind", f"fd://{address.fileno()}", "--no-control-socket"),
-        *("--workers", str(workers), "--worker-class", "gthread", "--threads", str(threads)),
-        *("--graceful-timeout", "30", "--chdir", str(home), "tokenstore:create_app()"),
+        *(sys.executable, "-m", "gunicorn", "--config", str(_CONFIG), "--bind", f"fd://{address.fileno()}"),
+        *options,
+        # Worker, method, path without its query, status.
+        *("--access-logfile", "-", "--access-logformat", "worker %(p)s: %(m)s %(U)s %(s)s"),
+        *("--chdir", str(home)),
     ]
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  (our own command)
+        return subprocess.Popen(  # noqa: S603  (our own command)
             command,
             cwd=_PROJECT,
             env=env,
@@ -87,12 +113,6 @@ def running_store(
             # Ctrl-C is for us; the store is then stopped in order.
             start_new_session=True,
         )
-    address.close()
-    try:
-        _wait_until_ready(url, process, log)
-        yield StoreProcess(url, process, log)
-    finally:
-        _stop(process)
 
 
 def _migrate(env: Mapping[str, str], home: Path) -> None:

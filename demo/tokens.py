@@ -10,6 +10,7 @@ from flask import request
 from demo.clients import RegisteredClient
 from demo.config import Account
 from demo.faults import provider_state, struck
+from demo.grants import AccessToken, RefreshToken
 from demo.knobs import Fault
 
 
@@ -44,4 +45,25 @@ def access_token_lifetime() -> int | None:
     lifetime = struck(Fault.EXPIRES_IN)
     if lifetime is not None:
         return int(lifetime)
-    return state.config.access_token_lifetime if state.config.kind == "oidc" else None
+    return state.config.access_token_lifetime if state.config.refreshes else None
+
+
+def introspected(token: RefreshToken | AccessToken) -> dict[str, Any]:
+    """What introspection says of a live token (RFC 7662 section 2.2)."""
+    state = provider_state()
+    if isinstance(token, RefreshToken):
+        grant = token.grant
+        return {"active": True, "sub": grant.subject, "client_id": grant.client_id, "scope": grant.scope}
+    audience = token.audience or (token.client_id,)
+    account = state.account_of(token.subject)
+    said = {
+        **(person_claims(account, token.scope) if account else {}),
+        "active": True,
+        "token_type": "Bearer",
+        "iss": state.issuer,
+        "sub": token.subject,
+        "aud": list(audience),
+        "client_id": token.client_id,
+        "scope": token.scope,
+    }
+    return said if token.expires_at is None else {**said, "exp": int(token.expires_at)}

@@ -10,10 +10,14 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from demo.browser import origin_of
 from demo.config import Account, Client, ProviderConfig
 from demo.server import RunningProvider
 
 CLIENT_ID = "tokenstore"
+API_CLIENT_ID = "tokenstore-api"
+"""The public client of the store's documentation page."""
+
 STRICT, PLAIN, SLOW = "idp1", "forge", "slow"
 """The token providers: strict rotation, plain OAuth 2 without refresh tokens, and one to be made slow or flaky."""
 
@@ -27,14 +31,17 @@ class World:
     """
 
     def __init__(self, public_url: str) -> None:
-        landing = f"{public_url}/"
-        self.login = RunningProvider(
-            ProviderConfig(
-                "Demo login",
-                clients=(_client(f"{public_url}/api/oidc/redirect_uri", post_logout_redirect_uris=(landing,)),),
-                jwt_access_tokens=True,
-            )
+        client = Client(
+            CLIENT_ID, (f"{public_url}/api/oidc/redirect_uri",), post_logout_redirect_uris=(f"{public_url}/",)
         )
+        api_client = Client(
+            API_CLIENT_ID,
+            (f"{public_url}/api/v1.0/docs/redirect_uri",),
+            auth_methods=("none",),
+            audience=(CLIENT_ID,),
+            web_origins=(origin_of(public_url),),
+        )
+        self.login = RunningProvider(ProviderConfig("Demo login", clients=(client, api_client), jwt_access_tokens=True))
         self.providers = {
             provider_id: RunningProvider(_token_provider(provider_id, public_url))
             for provider_id in (STRICT, PLAIN, SLOW)
@@ -46,6 +53,7 @@ class World:
         found: dict[str, object] = {
             **_credentials("OIDC", self.login),
             "OIDC_DISCOVERY_URL": self.login.discovery_url,
+            "OIDC_SWAGGER_CLIENT_ID": API_CLIENT_ID,
             "TOKEN_PROVIDERS": list(self.providers),
         }
         for provider_id, provider in self.providers.items():
@@ -89,17 +97,13 @@ class World:
         self._running.close()
 
 
-def _client(redirect_uri: str, **more: tuple[str, ...]) -> Client:
-    return Client(CLIENT_ID, (redirect_uri,), **more)  # type: ignore[arg-type]  # every field beyond is a tuple of texts
-
-
 def _token_provider(provider_id: str, public_url: str) -> ProviderConfig:
-    redirect_uri = f"{public_url}/api/v1.0/{provider_id}/redirect_uri"
+    redirect_uris = (f"{public_url}/api/v1.0/{provider_id}/redirect_uri",)
     if provider_id == PLAIN:
-        client = _client(redirect_uri, scopes=_FORGE_SCOPES)
+        client = Client(CLIENT_ID, redirect_uris, scopes=_FORGE_SCOPES)
         return ProviderConfig("Demo forge", kind="oauth2", clients=(client,))
     name = "Demo provider 1" if provider_id == STRICT else "Demo slow provider"
-    return ProviderConfig(name, clients=(_client(redirect_uri),))
+    return ProviderConfig(name, clients=(Client(CLIENT_ID, redirect_uris),))
 
 
 def _credentials(prefix: str, provider: RunningProvider) -> Mapping[str, object]:

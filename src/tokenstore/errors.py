@@ -16,7 +16,7 @@ class TokenStoreError(Exception):
     """Something the caller, the person or the operator has to know about.
 
     `detail` is public: it says what happened and what to do next, and never holds a secret or text from a
-    provider. `debug` is for our log only.
+    provider. `debug` is for our log only. `report_to` is the allowed address that asked to be told of it, if any.
     """
 
     slug: ClassVar[str] = "internal"
@@ -26,6 +26,7 @@ class TokenStoreError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.debug = debug
+        self.report_to: str | None = None
 
 
 class Unauthenticated(TokenStoreError):
@@ -50,14 +51,18 @@ class PolicyDenied(TokenStoreError):
 
 
 class ScopeNotGranted(TokenStoreError):
-    """The scope, audience or resource asked for lies outside what the person granted."""
+    """The scope, audience or resource asked for lies outside what the person granted.
+
+    `linking_mends`: the person can grant it, since the operator has the store ask for it now.
+    """
 
     slug = "scope-not-granted"
     title = "The link does not cover this scope"
 
-    def __init__(self, detail: str, *, provider_id: str, debug: str = "") -> None:
+    def __init__(self, detail: str, *, provider_id: str, linking_mends: bool = False, debug: str = "") -> None:
         super().__init__(detail, debug=debug)
         self.provider_id = provider_id
+        self.linking_mends = linking_mends
 
 
 class AccountMismatch(TokenStoreError):
@@ -151,6 +156,12 @@ class LinkDenied(TokenStoreError):
     title = "The provider did not link the account"
 
 
+class LoginDenied(LinkDenied):
+    """The same at the login provider, where nothing was to be linked."""
+
+    title = "You are not logged in"
+
+
 class NoOfflineAccess(TokenStoreError):
     """The provider gave no refresh token where one was expected."""
 
@@ -163,6 +174,12 @@ class ProviderMisconfigured(TokenStoreError):
 
     slug = "provider-misconfigured"
     title = "The provider refuses this service"
+
+
+class NoLoginProvider(ProviderMisconfigured):
+    """There is no login provider that could refuse anybody."""
+
+    title = "Nobody can log in here yet"
 
 
 class MethodNotAllowed(TokenStoreError):
@@ -178,13 +195,6 @@ class RetryLater(TokenStoreError):
     def __init__(self, detail: str, *, retry_after: timedelta = timedelta(seconds=5), debug: str = "") -> None:
         super().__init__(detail, debug=debug)
         self.retry_after = retry_after
-
-
-class RateLimited(RetryLater):
-    """Too many requests."""
-
-    slug = "rate-limited"
-    title = "Too many requests"
 
 
 class ProviderUnavailable(RetryLater):
@@ -221,4 +231,5 @@ class ConfigError(Exception):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"{len(self.problems)} problem(s) in the settings:\n{lines}")
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{count} in the settings:\n{lines}")

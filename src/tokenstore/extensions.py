@@ -13,21 +13,28 @@ from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
-from tokenstore.store.engine import Database, engine_options, prepare_engine
+from tokenstore.store.engine import Database, engine_options, prepare_engine, with_driver
+from tokenstore.store.sqlite_files import is_relative_file, make_folder
 from tokenstore.store.tables import metadata
+
+VERSION_TABLE = "tokenstore_version"
+"""Where Alembic keeps our version; not its own name for it, under which the reference implementation keeps its."""
 
 
 def init_database(app: Flask, uri: str, options: Mapping[str, Any] | None = None) -> Database:
     """Set up the application's database and its `flask db` commands; nothing is opened yet.
 
-    uri: SQLAlchemy URL; a relative SQLite path lies in the instance folder. options: arguments of `create_engine`
-    that go before our defaults.
+    uri: SQLAlchemy URL; a relative SQLite path lies in the instance folder, which is made then. options: arguments of
+    `create_engine` that go before our defaults.
     """
+    uri = with_driver(uri)
     app.config["SQLALCHEMY_DATABASE_URI"] = uri
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(uri, options)
+    if is_relative_file(uri):
+        make_folder(Path(app.instance_path))  # before Flask-SQLAlchemy makes it, open to everybody
     db = SQLAlchemy(metadata=metadata, add_models_to_shell=False)
     db.init_app(app)
-    Migrate(app, db, directory=migrations_directory())
+    Migrate(app, db, directory=migrations_directory(), version_table=VERSION_TABLE)
     with app.app_context():
         return Database(prepare_engine(db.engine))
 

@@ -7,7 +7,7 @@ import time
 from support.store import API, Store, StorePerson
 
 LINK_MEMBERS = {
-    *("id", "label", "default", "status", "account", "scopes", "linked_at"),
+    *("id", "label", "default", "status", "account", "scopes", "scope_status", "linked_at"),
     *("last_refresh_at", "last_used_at", "refresh_expires_at", "last_error"),
 }
 

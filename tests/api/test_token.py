@@ -287,14 +287,26 @@ def test_a_part_of_the_scope_is_asked_of_the_provider_once(store: Store, person:
     assert person.token("idp1").json()["scope"] == "email offline_access openid"
 
 
-def test_a_scope_that_was_not_granted_is_refused_with_a_way_to_get_it(store: Store, person: StorePerson) -> None:
+def test_a_scope_that_was_not_granted_and_is_asked_for_by_linking_leads_there(
+    store: Store, person: StorePerson
+) -> None:
+    store.providers["idp1"].knobs.set(Fault.NARROW_SCOPE, "openid offline_access")
+    person.link("idp1")
+
+    answer = person.token("idp1", scope="openid email")
+
+    assert (answer.status, answer.slug) == (403, "scope-not-granted")
+    assert answer.json()["authorize_url"] == f"{store.url}/link/idp1"
+
+
+def test_a_scope_that_linking_does_not_ask_for_is_refused_without_a_call(store: Store, person: StorePerson) -> None:
     before = refreshes(store)
 
     answer = person.token("idp1", scope="openid profile")
 
     assert (answer.status, answer.slug) == (403, "scope-not-granted")
-    assert answer.json()["authorize_url"] == f"{store.url}/link/idp1"
-    assert "profile" in answer.json()["detail"]
+    assert "authorize_url" not in answer.json()
+    assert "The link does not cover: profile. Ask the operator to add it to SCOPE" in answer.json()["detail"]
     assert refreshes(store) == before
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from support.harness import Harness, attempt, in_parallel
-from tokenstore.core.model import LOGIN_PROVIDER, Purpose
+from support.harness import BOB, Harness, attempt, in_parallel, unknown_link
+from tokenstore.core.model import LOGIN_PROVIDER, ProviderId, Purpose
+from tokenstore.core.secret import Secret
 
 
 def test_a_saved_attempt_comes_back_whole(stores: Harness) -> None:
@@ -62,7 +63,17 @@ def test_other_sessions_and_programs_do_not_count(stores: Harness) -> None:
         stores.attempts.save(attempt(f"theirs-{number}", session_key="browser-2", at=stores.attempts))
         stores.attempts.save(attempt(f"program-{number}", session_key=None, at=stores.attempts))
     assert stores.attempts.take("mine") is not None
-    assert stores.attempts.take("program-0") is not None
+
+
+def test_the_sixth_open_attempt_of_a_users_programs_at_a_provider_ends_the_first(stores: Harness) -> None:
+    first = attempt("elsewhere", session_key=None, at=stores.attempts)
+    stores.attempts.save(replace(first, provider_id=ProviderId("idp2")))
+    stores.attempts.save(replace(first, state=Secret("of-bob"), user=BOB.identity))
+    for number in range(6):
+        stores.attempts.save(attempt(f"state-{number}", session_key=None, at=stores.attempts))
+        stores.advance(timedelta(milliseconds=5))
+    assert stores.attempts.take("state-0") is None
+    assert all(stores.attempts.take(name) for name in ("state-1", "state-5", "elsewhere", "of-bob"))
 
 
 def test_expired_attempts_do_not_count(stores: Harness) -> None:
@@ -71,3 +82,9 @@ def test_expired_attempts_do_not_count(stores: Harness) -> None:
     stores.advance(timedelta(minutes=11))
     stores.attempts.save(attempt("new", at=stores.attempts))
     assert stores.attempts.take("old-0") is not None
+
+
+def test_what_was_wished_comes_back_with_the_attempt(stores: Harness) -> None:
+    wished = replace(attempt(at=stores.attempts), link_id=unknown_link(), reports=True)
+    stores.attempts.save(wished)
+    assert stores.attempts.take("state-1") == wished

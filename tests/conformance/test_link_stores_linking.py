@@ -53,9 +53,6 @@ def test_a_token_that_cannot_be_opened_is_not_read(stores: Harness) -> None:
         read(stores)
 
 
-# --- reading and linking -----------------------------------------------------------------------------------
-
-
 def test_an_attached_link_is_read_with_its_token(stores: Harness) -> None:
     received = tokens(scopes=frozenset({"openid"}), refresh_expires_in=24 * HOUR)
     link = stores.links.attach(new_link(received=received), event())
@@ -123,6 +120,12 @@ def test_linking_remembers_the_user(stores: Harness) -> None:
     assert stores.users.profile(ANN.identity) == ANN
 
 
+def test_linking_leaves_a_known_user_as_they_are(stores: Harness) -> None:
+    stores.users.remember(ANN)
+    stores.links.attach(new_link(Profile(ANN.identity, "Somebody")), event())
+    assert stores.users.profile(ANN.identity) == ANN
+
+
 def test_a_second_account_is_another_link_and_not_the_default(stores: Harness) -> None:
     first = stores.links.attach(new_link(), event())
     second = stores.links.attach(new_link(who=account("second"), received=tokens("access-2")), event())
@@ -137,6 +140,32 @@ def test_two_users_may_link_the_same_account(stores: Harness) -> None:
     of_bob = stores.links.attach(new_link(BOB), event())
     assert of_ann.id != of_bob.id
     assert of_bob.is_default
+
+
+def test_an_account_that_another_user_has_linked_is_audited_at_both(stores: Harness) -> None:
+    of_ann = stores.links.attach(new_link(), event("link.created"))
+    of_bob = stores.links.attach(new_link(BOB), event("link.created"))
+    shared = {link for action, _, link in stores.events() if action == "link.shared"}
+    assert shared == {of_ann.id, of_bob.id}
+
+
+def test_linking_a_shared_account_again_is_not_audited_as_shared_again(stores: Harness) -> None:
+    for user in (ANN, BOB, BOB):
+        stores.links.attach(new_link(user), event("link.created"))
+    assert [action for action, _, _ in stores.events()].count("link.shared") == 2
+
+
+def test_an_account_that_another_user_has_unlinked_is_not_shared(stores: Harness) -> None:
+    stores.links.attach(new_link(), event())
+    stores.links.unlink(ANN.identity, IDP1, None, event())
+    stores.links.attach(new_link(BOB), event())
+    assert "link.shared" not in [action for action, _, _ in stores.events()]
+
+
+def test_names_that_a_database_cannot_hold_are_mended(stores: Harness) -> None:
+    odd = replace(account(), name="a\x00b\ud800", email="x\x00@idp.example")
+    link = stores.links.attach(new_link(replace(ANN, name="A\x00"), who=odd), event())
+    assert held(stores).link == link
 
 
 def test_standings_list_defaults_first_then_by_age(stores: Harness) -> None:
@@ -166,9 +195,6 @@ def test_concurrent_linkings_of_several_accounts_end_with_one_default(stores: Ha
     in_parallel(10, lambda number: stores.links.attach(new_link(who=account(f"s-{number}")), event()))
     standings = stores.links.standings(ANN.identity)
     assert [standing.link.is_default for standing in standings] == [True] + [False] * 9
-
-
-# --- linking again -----------------------------------------------------------------------------------------
 
 
 def relinking(refresh: str | None = "refresh-2", **changes: object) -> NewLink:
@@ -215,6 +241,17 @@ def test_linking_again_keeps_a_working_refresh_token_when_none_is_returned(store
     again = stores.links.attach(relinking(None), event())
     assert again.has_refresh_token
     assert again.refresh_expires_at is not None
+
+
+def test_a_refresh_under_way_goes_on_when_linking_again_brings_no_refresh_token(stores: Harness) -> None:
+    link = stores.links.attach(new_link(), event())
+    lease = stores.links.take_lease(link, "node", MINUTE)
+    assert lease is not None
+    again = stores.links.attach(relinking(None), event())
+    assert (again.version, again.lease_until) == (link.version, lease.link.lease_until)
+    assert stores.links.take_lease(again, "node-2", MINUTE) is None
+    received = tokens("access-3", "refresh-3")
+    assert stores.links.save_refreshed(lease, provider(), received, Asked(), timedelta(), event()) is not None
 
 
 def test_linking_again_does_not_keep_a_refused_refresh_token(stores: Harness) -> None:
@@ -264,15 +301,30 @@ def test_linking_again_drops_revocations_that_would_end_the_new_grant(stores: Ha
     assert stores.owed() == []
 
 
+def test_linking_drops_what_failed_linkings_left_to_be_revoked(stores: Harness) -> None:
+    stores.users.remember(ANN)
+    stores.users.remember(BOB)
+    for user in (ANN, BOB):
+        stores.outbox.queue_revocation(provider(), user.identity, Secret(f"of {user.name}"))
+        stores.outbox.queue_revocation(provider(client_id="client-0"), user.identity, Secret(f"{user.name}, client 0"))
+    stores.links.attach(new_link(), event())
+    assert owed_tokens(stores) == ["Ann, client 0", "Bob, client 0", "of Bob"]
+
+
+def test_linking_keeps_what_failed_linkings_left_where_that_ends_one_token(stores: Harness) -> None:
+    at = provider(revokes_grant=False)
+    stores.users.remember(ANN)
+    stores.outbox.queue_revocation(at, ANN.identity, Secret("stray"))
+    stores.links.attach(new_link(at=at), event())
+    assert owed_tokens(stores) == ["stray"]
+
+
 def test_linking_again_keeps_revocations_that_end_one_token(stores: Harness) -> None:
     at = provider(revokes_grant=False)
     stores.links.attach(new_link(at=at), event())
     stores.links.unlink(ANN.identity, IDP1, None, event())
     stores.links.attach(relinking(provider=at), event())
     assert owed_tokens(stores) == ["refresh-1"]
-
-
-# --- unlinking ---------------------------------------------------------------------------------------------
 
 
 def test_an_unlinked_link_is_gone_and_its_refresh_token_owed(stores: Harness) -> None:

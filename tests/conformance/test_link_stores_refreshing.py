@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -60,16 +61,15 @@ def save(
     return stores.links.save_refreshed(lease, at or provider(), received, asked, elapsed, event("token.refresh"))
 
 
-# --- the lease ---------------------------------------------------------------------------------------------
-
-
 def test_a_lease_brings_the_refresh_token_and_its_end(stores: Harness, link: Link) -> None:
     lease = taken(stores, link)
     assert (lease.owner, lease.version, lease.refresh_token) == ("node-1", 1, Secret("refresh-1"))
     assert lease.previous_token is None
     now = held(stores)
-    assert now.link.lease_until == lease.until == lease.link.lease_until
-    assert abs(lease.until - now.now - LENGTH) < LAPSE
+    until = lease.link.lease_until
+    assert until is not None
+    assert now.link.lease_until == until
+    assert abs(until - now.now - LENGTH) < LAPSE
 
 
 def test_of_twenty_who_take_the_lease_one_gets_it(stores: Harness, link: Link) -> None:
@@ -150,10 +150,12 @@ def test_a_failure_is_recorded_and_rests_the_link(stores: Harness, link: Link) -
     assert taken(stores, link).link.fail_count == 1
 
 
-def test_a_failure_without_rest_lets_the_next_try_at_once(stores: Harness, link: Link) -> None:
-    stores.links.release_lease(taken(stores, link), Failure("misconfigured:invalid_client"))
-    assert held(stores).link.next_try_at is None
-    taken(stores, link)
+def test_a_failure_that_does_not_count_rests_the_link_all_the_same(stores: Harness, link: Link) -> None:
+    failure = Failure("misconfigured:invalid_client", timedelta(seconds=10), counts=False)
+    stores.links.release_lease(taken(stores, link), failure)
+    now = held(stores).link
+    assert (now.fail_count, now.last_error) == (0, "misconfigured:invalid_client")
+    assert now.next_try_at is not None
 
 
 def test_only_the_holder_releases_a_lease(stores: Harness, link: Link) -> None:
@@ -164,9 +166,6 @@ def test_only_the_holder_releases_a_lease(stores: Harness, link: Link) -> None:
     now = held(stores).link
     assert (now.fail_count, now.next_try_at) == (0, None)
     assert now.lease_until is not None
-
-
-# --- the fenced write --------------------------------------------------------------------------------------
 
 
 def test_a_saved_refresh_moves_the_link_and_serves_the_token(stores: Harness, link: Link) -> None:
@@ -228,7 +227,7 @@ def test_a_stale_fence_never_overwrites(stores: Harness, link: Link) -> None:
     save(stores, taken(stores, link, "node-2"))
     before = held(stores)
     assert save(stores, stale, tokens("stale", "stale")) is None
-    assert not stores.links.save_rotation(stale, provider(), Secret("stale"))
+    assert not stores.links.save_rotation(stale, provider(), Secret("stale"), Failure("odd", timedelta()))
     after = held(stores)
     assert (after.link, after.token) == (before.link, before.token)
     assert taken(stores, after.link).refresh_token == Secret("refresh-2")
@@ -260,13 +259,20 @@ def test_a_missed_fence_writes_no_event(stores: Harness, link: Link) -> None:
 
 def test_a_rotation_that_came_alone_is_kept(stores: Harness, link: Link) -> None:
     before = held(stores)
-    assert stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"))
+    assert stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"), Failure("odd", timedelta()))
     now = held(stores)
     assert (now.link.version, now.link.lease_until, now.token) == (2, None, before.token)
     assert taken(stores, now.link).refresh_token == Secret("refresh-2")
 
 
-# --- the previous token ------------------------------------------------------------------------------------
+def test_a_rotation_that_came_alone_is_a_failure_and_rests_the_link(stores: Harness, link: Link) -> None:
+    failure = Failure("no-access-token", timedelta(minutes=1))
+    stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"), failure)
+    now = held(stores).link
+    assert (now.fail_count, now.last_error, now.state) == (1, "no-access-token", LinkState.ACTIVE)
+    assert stores.links.take_lease(now, "node-1", LENGTH) is None
+    stores.advance(timedelta(minutes=1, seconds=1))
+    assert taken(stores, now).refresh_token == Secret("refresh-2")
 
 
 def test_a_strict_provider_is_never_sent_a_previous_token(stores: Harness, link: Link) -> None:
@@ -300,7 +306,7 @@ def test_a_superseded_token_is_kept_as_the_previous_one(stores: Harness, link: L
 def test_what_came_for_an_unlinked_link_is_owed(stores: Harness, link: Link) -> None:
     lease = taken(stores, link)
     stores.links.unlink(ANN.identity, IDP1, None, event())
-    stores.links.settle_superseded(lease, tokens("late", "refresh-late"))
+    assert stores.links.settle_superseded(lease, tokens("late", "refresh-late")) in stores.owed()
     claimed = [stores.outbox.claim(row, LENGTH) for row in stores.owed()]
     assert sorted(row.token.reveal() for row in claimed if row) == ["refresh-1", "refresh-late"]
 
@@ -313,16 +319,25 @@ def test_an_access_token_that_came_for_an_unlinked_link_is_owed(stores: Harness,
     assert sorted(row.token.reveal() for row in claimed if row) == ["late", "refresh-1"]
 
 
-def test_a_superseded_token_of_another_client_is_let_go(stores: Harness, link: Link) -> None:
+def test_a_superseded_token_of_another_client_is_owed_to_that_client(stores: Harness, link: Link) -> None:
     stale = taken(stores, link)
     again = stores.links.attach(
         new_link(at=provider(client_id="client-2"), received=tokens("access-2", "refresh-2")), event()
     )
-    stores.links.settle_superseded(stale, tokens("stale", "refresh-stale"))
+    row = stores.links.settle_superseded(stale, tokens("stale", "refresh-stale"))
+    assert row is not None
+    owed = stores.outbox.claim(row, LENGTH)
+    assert owed is not None
+    assert (owed.client_id, owed.token) == ("client-1", Secret("refresh-stale"))
     assert taken(stores, again).previous_token is None
 
 
-# --- variants ----------------------------------------------------------------------------------------------
+def test_the_current_token_is_not_kept_as_its_own_predecessor(stores: Harness, link: Link) -> None:
+    lease = taken(stores, link)
+    save(stores, lease, at=provider(rotation=KEEP_OLD))
+    assert stores.links.settle_superseded(lease, tokens("access-2", "refresh-2")) is None
+    now = taken(stores, held(stores).link)
+    assert (now.refresh_token, now.previous_token) == (Secret("refresh-2"), Secret("refresh-1"))
 
 
 def variant(number: int) -> Asked:
@@ -364,9 +379,6 @@ def test_the_seventeenth_variant_ends_the_least_recently_issued(stores: Harness)
     assert all(held(stores, variant(number)).token is not None for number in range(16))
 
 
-# --- breaking ----------------------------------------------------------------------------------------------
-
-
 def test_a_broken_link_says_why_and_keeps_its_access_token(stores: Harness, link: Link) -> None:
     assert stores.links.break_link(taken(stores, link), "invalid_grant", event("link.broken"))
     now = held(stores)
@@ -392,3 +404,28 @@ def test_a_link_that_another_is_refreshing_is_not_broken(stores: Harness, link: 
     taken(stores, link, "node-2")
     assert not stores.links.break_link(stale, "invalid_grant", event())
     assert held(stores).link.state is LinkState.ACTIVE
+
+
+TRANSFER = Asked(audience="transfer.api.globus.org")
+
+
+def with_other(received: TokenSet, value: str) -> TokenSet:
+    other = TokenSet(Secret(value), timedelta(hours=1), scopes=frozenset({"all"}))
+    return replace(received, others={"transfer.api.globus.org": other})
+
+
+def test_tokens_that_came_along_at_linking_are_variants_of_their_audience(stores: Harness) -> None:
+    link = stores.links.attach(new_link(received=with_other(tokens(), "transfer-1")), event())
+    found = stores.links.read(ANN.identity, link.provider_id, link.id, TRANSFER.variant)
+    assert found is not None
+    assert found.token is not None
+    assert (found.token.value, found.token.scopes) == (Secret("transfer-1"), frozenset({"all"}))
+    assert held(stores).token is not None
+
+
+@pytest.mark.usefixtures("link")
+def test_tokens_that_came_along_with_a_refresh_replace_theirs(stores: Harness) -> None:
+    save(stores, taken(stores, held(stores).link), with_other(tokens("access-2", "refresh-2"), "transfer-2"))
+    found = held(stores, TRANSFER)
+    assert found.token is not None
+    assert found.token.value == Secret("transfer-2")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from support.harness import ANN, BOB, Harness, in_parallel
 from tokenstore.core.model import Identity, Profile
 
@@ -22,10 +24,23 @@ def test_the_same_identity_keeps_its_id_and_takes_the_new_profile(stores: Harnes
     assert stores.users.profile(ANN.identity) == renamed
 
 
-def test_what_a_profile_does_not_say_stays(stores: Harness) -> None:
+def test_a_name_that_a_profile_does_not_say_stays(stores: Harness) -> None:
+    stores.users.remember(ANN)
+    stores.users.remember(replace(ANN, name=None))
+    assert stores.users.profile(ANN.identity) == ANN
+
+
+def test_an_email_address_that_is_no_longer_said_is_forgotten(stores: Harness) -> None:
     stores.users.remember(ANN)
     stores.users.remember(Profile(ANN.identity))
-    assert stores.users.profile(ANN.identity) == ANN
+    assert stores.users.profile(ANN.identity) == Profile(ANN.identity, ANN.name)
+
+
+def test_a_profile_that_a_database_cannot_hold_is_remembered(stores: Harness) -> None:
+    stores.users.remember(Profile(ANN.identity, "A\x00\udfff", "a\x00@example.org", email_verified=True))
+    kept = stores.users.profile(ANN.identity)
+    assert kept is not None
+    assert kept.name is not None
 
 
 def test_the_same_subject_of_another_issuer_is_another_user(stores: Harness) -> None:

@@ -46,10 +46,11 @@ def curl_blocks(text: str) -> list[str]:
 def test_first_five_minutes_of_the_readme_go_as_written(run: Run, person: StorePerson) -> None:
     minutes = section(README, "The first five minutes")
     look, before, after, unlink = curl_blocks(minutes)
-    not_linked, token = blocks(minutes, "json")
+    known, not_linked, token = blocks(minutes, "json")
 
     whoami, authorizations = run(look).splitlines()
     assert json.loads(whoami)["id"] == person.login.subject
+    assert members(whoami) == members(known)
     assert "idp1" in [item["provider"] for item in json.loads(authorizations)]
     assert members(run(before)) == members(not_linked)
     person.link("idp1")
@@ -136,4 +137,8 @@ def test_demo_prints_the_two_lines_that_the_readme_pastes(tmp_path: Path) -> Non
         finally:
             demo.terminate()
 
-    assert "id" in members(whoami)
+    shown = json.loads(blocks(section(README, "The first five minutes"), "json")[0])
+    assert {name: json.loads(whoami)[name] for name in ("name", "email", "email_verified", "scopes")} == {
+        name: shown[name] for name in ("name", "email", "email_verified", "scopes")
+    }
+    assert json.loads(whoami)["claims"]["azp"] == shown["claims"]["azp"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 import sys
 from pathlib import Path
 
@@ -20,16 +21,23 @@ BLOCKS = [
 ]
 MINIMUM = blocks(text_of(PROJECT / "README.md"), "ini")[0]
 # Names of the same shape that are no rows of the table.
-_OTHER_NAMES = {"TOKENSTORE_SETTINGS", "SQLALCHEMY_TRACK_MODIFICATIONS", "USERINFO_MAP"}
+_OTHER_NAMES = {"PROMETHEUS_MULTIPROC_DIR", "WEB_CONCURRENCY", "TOKENSTORE_SETTINGS", "SQLALCHEMY_TRACK_MODIFICATIONS"}
+
+
+# How the secret begins that is an address.
+_ADDRESSES = {"DATABASE": "sqlite:///", "REDIS": "redis://"}
 
 
 def variables(block: str, folder: Path) -> dict[str, str]:
     """The environment that a block describes; files of secrets lie in `folder` and are made."""
-    found = dict(line.split("=", 1) for line in block.splitlines() if line)
+    # As a shell reads it, to which a value with spaces is several words.
+    words = [word for line in block.splitlines() for word in shlex.split(line)]
+    found = dict(word.split("=", 1) for word in words)
     for name, value in found.items():
         if name.endswith("_FILE"):
             file = folder / Path(value).name
-            file.write_text(("sqlite:///" if "DATABASE" in name else "") + secrets.token_hex(32) + "\n")
+            start = next((text for word, text in _ADDRESSES.items() if word in name), "")
+            file.write_text(start + secrets.token_hex(32) + "\n")
             found[name] = str(file)
     return found
 
@@ -53,8 +61,13 @@ def test_every_setting_that_a_page_names_is_in_the_table(page: Path) -> None:
 
 def test_serving_command_of_the_deployment_guide_starts_the_store(tmp_path: Path) -> None:
     page = text_of(DOCS / "howto" / "deploy.md")
-    [command] = [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("gunicorn ")]
+    gunicorn = "/opt/tokenstore/bin/gunicorn "
+    [command] = [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith(gunicorn)]
     environment = variables(blocks(page, "ini")[0], tmp_path)
-    script = command.replace("gunicorn ", f"{sys.executable} -m gunicorn --check-config ", 1)
+    script = command.replace(gunicorn, f"{sys.executable} -m gunicorn --check-config ", 1)
+    script = script.replace("/etc/tokenstore/gunicorn.conf.py", str(PROJECT / "deploy" / "gunicorn.conf.py"))
 
-    run_in_shell(script, environment, tmp_path)
+    file = tmp_path / "environment"
+    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
+
+    run_in_shell(f"set -a; . {file}; set +a\n{script}", {}, tmp_path)

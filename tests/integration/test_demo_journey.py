@@ -21,9 +21,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 DEMO = [sys.executable, "-m", "demo"]
 
 
-def start() -> subprocess.Popen[str]:
-    """A demo for people, in a session of its own as a terminal gives it."""
-    return subprocess.Popen(DEMO, cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def start(home: Path) -> subprocess.Popen[str]:
+    """A demo for people, in a session of its own as a terminal gives it, its files below `home`."""
+    env = {**os.environ, "TMPDIR": str(home)}
+    return subprocess.Popen(DEMO, cwd=PROJECT, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def announced(demo: subprocess.Popen[str]) -> dict[str, str]:
@@ -58,8 +59,8 @@ def test_the_whole_journey_succeeds_in_half_a_minute() -> None:
 
 
 @pytest.mark.timeout(120)
-def test_the_demo_says_where_to_go_and_as_whom_and_ends_with_ctrl_c() -> None:
-    with start() as demo:
+def test_the_demo_says_where_to_go_and_as_whom_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    with start(tmp_path) as demo:
         try:
             told = announced(demo)
             person = Person(Account(told["Log in"], "", "", "", password=told["Password"]), Browser())
@@ -69,11 +70,12 @@ def test_the_demo_says_where_to_go_and_as_whom_and_ends_with_ctrl_c() -> None:
             os.kill(demo.pid, signal.SIGINT)
         assert demo.wait(50) == 0
     assert not answers(told["Open"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.timeout(120)
-def test_nothing_outlives_a_demo_that_was_killed() -> None:
-    with start() as demo:
+def test_nothing_outlives_a_demo_that_was_killed(tmp_path: Path) -> None:
+    with start(tmp_path) as demo:
         told = announced(demo)
         assert answers(told["Open"])
         demo.kill()

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, inspect
 
 from support.harness import in_parallel
 from support.stores import open_database
-from tokenstore.extensions import init_database, migrations_directory
+from tokenstore.extensions import VERSION_TABLE, init_database, migrations_directory
 from tokenstore.store.tables import metadata
 
 
@@ -37,14 +37,15 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 def tables(engine: Engine) -> set[str]:
-    return set(inspect(engine).get_table_names()) - {"alembic_version"}
+    return set(inspect(engine).get_table_names()) - {VERSION_TABLE}
 
 
 @pytest.mark.usefixtures("app")
 def test_migrations_make_what_the_metadata_says(engine: Engine) -> None:
     upgrade()
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        options = {"compare_type": True, "compare_server_default": True, "version_table": VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 
 

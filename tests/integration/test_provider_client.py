@@ -263,9 +263,6 @@ def test_a_provider_without_openid_is_linked_by_its_userinfo(client: HttpProvide
             client.identify(provider, linking.attempt, replace(tokens, access_token=Secret("another")))
 
 
-# --- made-up servers --------------------------------------------------------------------------------------
-
-
 def openid_server(**userinfo: Any) -> dict[str, bytes | Callable[[Received], bytes]]:
     return {
         "/jwks": http(as_json(public_keys(RSA))),

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from support.keys import memory_vault
-from support.sessions import SessionTable
+from support.sessions import SqlSessionTable
 from support.web import PUBLIC_URL, TRUSTED_ORIGIN, app_with_sessions
 
 FOREIGN_ORIGINS = [
@@ -30,7 +30,7 @@ UNSAFE = ["POST", "PUT", "PATCH", "DELETE"]
 @pytest.fixture
 def person(sqlite_url: str) -> Iterator[FlaskClient]:
     """A browser with a session."""
-    table = SessionTable.at(sqlite_url)
+    table = SqlSessionTable.at(sqlite_url)
     client = app_with_sessions(table.rows, memory_vault()).test_client()
     client.get("/login", base_url=PUBLIC_URL)
     yield client
@@ -160,3 +160,28 @@ def test_trusted_origin_can_read_a_secret(person: FlaskClient) -> None:
 def test_request_with_credentials_of_its_own_needs_no_proof(person: FlaskClient) -> None:
     answer = ask(person, "/change", Authorization="Bearer x", Origin="https://evil.example")
     assert answer.get_json()["type"].endswith("/invalid-request")  # past the check, but without a session to write
+
+
+@pytest.mark.parametrize("method", UNSAFE)
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", PUBLIC_URL, None])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_site_cannot_use_a_password_that_the_browser_keeps(
+    person: FlaskClient, site: str, origin: str | None, method: str
+) -> None:
+    headers = {"Sec-Fetch-Site": site} | ({"Origin": origin} if origin else {})
+    answer = ask(person.application.test_client(), method=method, Authorization="Basic YWRhOnNlY3JldA==", **headers)
+    assert (answer.status_code, answer.get_json()["type"].rpartition("/")[2]) == (403, "csrf")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": PUBLIC_URL, "Sec-Fetch-Site": "same-origin"},
+        {"Origin": TRUSTED_ORIGIN, "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_programs_and_trusted_pages_may_send_passwords(person: FlaskClient, headers: dict[str, str]) -> None:
+    answer = ask(person.application.test_client(), "/quiet", Authorization="basic YWRhOnNlY3JldA==", **headers)
+    assert answer.status_code == 405, "past the check, at a place that knows no POST"

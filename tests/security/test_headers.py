@@ -7,8 +7,7 @@ from flask import Flask, redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from support.web import small_app
-from tokenstore.web.headers import init_headers
-from tokenstore.web.urls import PublicUrl
+from tokenstore.web.headers import allow_connecting
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -64,15 +63,6 @@ def test_content_security_policy_follows_the_kind_of_response(path: str, policy:
     assert app_with_all_kinds().test_client().get(path).headers["Content-Security-Policy"] == policy
 
 
-def test_icons_of_providers_may_be_shown() -> None:
-    app = Flask("icons")
-    init_headers(app, PublicUrl.parse("https://t.example.org"), image_origins=["https://icons.example"])
-    app.add_url_rule("/", view_func=lambda: "page")
-    assert (
-        "img-src 'self' data: https://icons.example;" in app.test_client().get("/").headers["Content-Security-Policy"]
-    )
-
-
 def test_plain_http_promises_no_https() -> None:
     answer = app_with_all_kinds("http://127.0.0.1:5000").test_client().get("/page")
     assert "Strict-Transport-Security" not in answer.headers
@@ -89,3 +79,33 @@ def test_view_may_withhold_the_referrer() -> None:
 @pytest.mark.asvs("13.4.4")
 def test_trace_is_not_allowed() -> None:
     assert app_with_all_kinds().test_client().open("/page", method="TRACE").status_code == 405
+
+
+def test_a_page_may_connect_to_one_more_origin_if_its_view_says_so() -> None:
+    app = app_with_all_kinds()
+
+    @app.get("/connecting")
+    def connecting() -> str:
+        allow_connecting("https://login.example")
+        return "page"
+
+    answers = [app.test_client().get(path).headers["Content-Security-Policy"] for path in ("/connecting", "/page")]
+
+    assert answers[0] == PAGE_POLICY.replace("connect-src 'self'", "connect-src 'self' https://login.example")
+    assert answers[1] == PAGE_POLICY
+
+
+@pytest.mark.parametrize(
+    ("headers", "answered"),
+    [
+        ({"Cache-Control": "no-cache", "ETag": '"1"'}, "no-cache"),
+        ({"Cache-Control": "no-cache"}, "no-store"),
+        ({"Cache-Control": "public, max-age=60", "ETag": '"1"'}, "no-store"),
+        ({"ETag": '"1"'}, "no-store"),
+    ],
+)
+def test_only_what_is_revalidated_by_its_etag_may_be_kept(headers: dict[str, str], answered: str) -> None:
+    app = small_app()
+    app.add_url_rule("/kept", view_func=lambda: ("the same for everybody", headers), endpoint="kept")
+
+    assert app.test_client().get("/kept").headers.getlist("Cache-Control") == [answered]

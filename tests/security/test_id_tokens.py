@@ -252,6 +252,8 @@ def test_a_symmetric_algorithm_is_refused_even_if_it_were_pinned() -> None:
         pytest.param({}, {"typ": "ID"}, id="an ID token, by its header typ"),
         pytest.param({}, {"typ": "dpop+jwt"}, id="a proof"),
         pytest.param({"aud": ["someone", "other"]}, {}, id="for others"),
+        pytest.param({"events": {}}, {}, id="a logout token, by its events"),
+        pytest.param({"client_id": None, "scope": None, "sid": "s"}, {"typ": "JWT"}, id="an ID token without nonce"),
     ],
 )
 def test_a_token_for_another_purpose_is_no_access_token(claims: dict[str, Any], header: dict[str, Any]) -> None:
@@ -296,3 +298,10 @@ def test_a_refusal_shows_nothing_of_the_token() -> None:
 def test_no_text_makes_the_check_fail_in_another_way(text: str) -> None:
     with pytest.raises(TokenRefused):
         check_id(Secret(text))
+
+
+@pytest.mark.parametrize("member", ["jkt", "x5t#S256"])
+def test_an_access_token_bound_to_a_key_is_refused(member: str) -> None:
+    with pytest.raises(BadCredentials) as caught:
+        check_access(sign(access_claims(cnf={member: "thumbprint"})))
+    assert caught.value.debug == "cnf"

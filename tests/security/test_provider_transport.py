@@ -66,9 +66,6 @@ def duration_of_failure(transport: Transport, url: str, reason: str = "timeout")
     return time.monotonic() - started
 
 
-# --- time -------------------------------------------------------------------------------------------------
-
-
 def test_a_silent_server_is_left_after_the_read_timeout() -> None:
     patient = Transport(AddressPolicy(), timeouts=Timeouts(connect=1, read=0.3, deadline=60))
     with HostileServer(silent) as server:
@@ -148,17 +145,11 @@ def test_a_full_pool_is_left_with_nothing_sent(transport: Transport) -> None:
         assert {failure.reason for failure in failures if isinstance(failure, NotSent)} <= {"busy", "connect"}
 
 
-# --- redirects --------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(transport: Transport, status: int) -> None:
     with listener() as target, HostileServer(answers(http(status=status, location=f"{target.url}/token"))) as server:
         assert transport.send(IDP, post(server.url)).status == status
         assert target.connections == 0
-
-
-# --- sizes ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -211,9 +202,6 @@ def test_a_body_of_exactly_the_cap_is_taken(transport: Transport) -> None:
         assert len(transport.send(IDP, post(server.url)).body) == SMALL
 
 
-# --- encodings --------------------------------------------------------------------------------------------
-
-
 def test_identity_is_asked_for(transport: Transport) -> None:
     with HostileServer(answers(http(b"{}"))) as server:
         transport.send(IDP, post(server.url))
@@ -239,9 +227,6 @@ def test_an_answer_that_cannot_be_decoded_is_refused(transport: Transport, answe
     with HostileServer(answers(answer)) as server, pytest.raises(MayHaveBeenSent) as failure:
         transport.send(IDP, post(server.url))
     assert failure.value.reason == "encoding"
-
-
-# --- addresses --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,9 +305,6 @@ def test_no_proxy_is_taken_from_the_environment(transport: Transport, monkeypatc
         assert proxy.connections == 0
 
 
-# --- TLS --------------------------------------------------------------------------------------------------
-
-
 def test_a_server_with_a_good_certificate_is_spoken_to(authority: Authority) -> None:
     transport = Transport(AddressPolicy(), ca_bundle=str(authority.bundle), timeouts=QUICK)
     with HostileServer(answers(http(as_json({"ok": 1}))), tls=authority.server_context()) as server:
@@ -344,9 +326,6 @@ def test_bad_tls_ends_the_call_with_nothing_sent(authority: Authority, tmp_path:
         transport.send(IDP, post(server.url))
     assert failure.value.reason == "tls"
     assert server.requests == []
-
-
-# --- what was sent ----------------------------------------------------------------------------------------
 
 
 def test_a_refused_connection_is_not_sent(transport: Transport) -> None:

@@ -15,7 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from support.keys import memory_vault
-from support.sessions import SessionTable
+from support.sessions import SessionTable, session_table
 from support.web import PUBLIC_URL, app_with_sessions
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable
@@ -38,11 +38,11 @@ class Exploit:
         return Path.touch, (self.mark,)
 
 
-@pytest.fixture
-def table(sqlite_url: str) -> Iterator[SessionTable]:
-    made = SessionTable.at(sqlite_url)
+@pytest.fixture(params=["sqlite_url", "redis_url"])
+def table(request: pytest.FixtureRequest) -> Iterator[SessionTable]:
+    made = session_table(request.getfixturevalue(request.param))
     yield made
-    made.engine.dispose()
+    made.close()
 
 
 @pytest.fixture

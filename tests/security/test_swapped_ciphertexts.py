@@ -21,6 +21,7 @@ TABLE_OF = {
     Kind.SESSION: "session",
     Kind.ATTEMPT: "link_attempt",
     Kind.OUTBOX: "outbox",
+    Kind.WAITING: "link_waiting",
 }
 PLACES = [
     Context(TABLE_OF[kind], kind, UUID(int=row), UUID(int=user), provider_id, "client")

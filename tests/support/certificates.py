@@ -29,6 +29,12 @@ class Authority:
         self, host: str = "127.0.0.1", *, expired: bool = False, self_signed: bool = False
     ) -> ssl.SSLContext:
         """A server's TLS context with a certificate for that host name or address."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.server_files(host, expired=expired, self_signed=self_signed))
+        return context
+
+    def server_files(self, host: str, *, expired: bool = False, self_signed: bool = False) -> Path:
+        """The PEM file of a server's key and its certificate for that host name or address."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         signer = key if self_signed else None
@@ -40,9 +46,7 @@ class Authority:
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
 
     def old_tls_context(self) -> ssl.SSLContext:
         """A server's TLS context with a good certificate that speaks no TLS newer than 1.1."""

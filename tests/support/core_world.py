@@ -9,6 +9,7 @@ from typing import Any
 
 from support.fake_provider import FakeProviderClient
 from support.fakes import FakeStores, LinkRow, fake_stores
+from support.tallies import Tallies
 from tokenstore.core.flight import Flights
 from tokenstore.core.model import (
     AccessToken,
@@ -32,6 +33,7 @@ from tokenstore.core.policy import Policy
 from tokenstore.core.ports import LinkStore, NewLink
 from tokenstore.core.refresh import Errand, Refresher, Timing
 from tokenstore.core.registry import Registry
+from tokenstore.core.revocation import Revoker
 from tokenstore.core.secret import Secret
 from tokenstore.core.tokens import TokenFlights, TokenService
 
@@ -87,6 +89,7 @@ class World:
         self.links: LinkStore = self.stores.links
         self.wait_seconds = wait_seconds
         self.flights: TokenFlights = Flights(8)
+        self.metrics = Tallies()
 
     def link(
         self,
@@ -150,7 +153,14 @@ class World:
     def refresher(self) -> Refresher:
         """A refresher whose time passes by sleeping."""
         return Refresher(
-            self.links, self.client, node="node-1", wait_seconds=self.wait_seconds, timing=self.time.timing
+            self.links,
+            self.client,
+            self.stores.facts,
+            Revoker(Registry([self.provider]), self.stores.outbox, self.client),
+            self.metrics,
+            node="node-1",
+            wait_seconds=self.wait_seconds,
+            timing=self.time.timing,
         )
 
     @property
@@ -162,6 +172,7 @@ class World:
             self.links,
             self.refresher,
             self.flights,
+            self.metrics,
             wait_seconds=self.wait_seconds,
         )
 

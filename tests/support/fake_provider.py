@@ -26,6 +26,7 @@ class RefreshCall:
     token: str
     asked: Asked
     granted: frozenset[str]
+    account: Account | None = None
 
 
 def granted(
@@ -65,6 +66,7 @@ class FakeProviderClient:
     refresh_calls: list[RefreshCall] = field(default_factory=list)
     exchanged: list[str] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
+    identified: list[TokenSet] = field(default_factory=list)
     begun: list[Attempt] = field(default_factory=list)
     hinted: list[Mapping[str, str] | None] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -83,11 +85,19 @@ class FakeProviderClient:
         return _answer(self.exchanges.pop(0) if self.exchanges else _unscripted("an exchange"))
 
     def identify(self, provider: Provider, attempt: Attempt, tokens: TokenSet) -> Identified:  # noqa: ARG002
+        self.identified.append(tokens)
         return Identified(_or_raise(self.account), self.claims)
 
-    def refresh(self, provider: Provider, refresh_token: Secret, asked: Asked, granted: frozenset[str]) -> Outcome:
+    def refresh(
+        self,
+        provider: Provider,
+        refresh_token: Secret,
+        asked: Asked,
+        granted: frozenset[str],
+        account: Account | None = None,
+    ) -> Outcome:
         with self.lock:
-            self.refresh_calls.append(RefreshCall(provider, refresh_token.reveal(), asked, granted))
+            self.refresh_calls.append(RefreshCall(provider, refresh_token.reveal(), asked, granted, account))
             answer = self.refreshes.pop(0) if self.refreshes else _unscripted("a refresh")
         return _answer(answer)
 

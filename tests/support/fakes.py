@@ -7,14 +7,16 @@ tests set. `FakeDatabase.down` makes every method raise StorageUnavailable.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from tokenstore.core.lessons import Fact
 from tokenstore.core.model import (
     AccessToken,
+    Account,
     Asked,
     Attempt,
     AuditEvent,
@@ -31,13 +33,12 @@ from tokenstore.core.model import (
     TokenSet,
     UserId,
 )
-from tokenstore.core.ports import Failure, NewLink, PendingRevocation, Standing, Unlinked
+from tokenstore.core.ports import Failure, NewLink, PendingRevocation, Standing, Unlinked, Waiting
 from tokenstore.core.secret import Secret
-from tokenstore.errors import KeyUnavailable, StorageUnavailable
-
-MOST_VARIANTS = 16
-MOST_OPEN_ATTEMPTS = 5
-LONGEST_GRACE = timedelta(hours=24)
+from tokenstore.errors import KeyUnavailable, PolicyDenied, StorageUnavailable
+from tokenstore.store.access_tokens import MOST_VARIANTS
+from tokenstore.store.attempts import MOST_OPEN
+from tokenstore.store.saving import LONGEST_GRACE
 
 
 class FakeClock:
@@ -79,6 +80,7 @@ class OutboxRow:
 
     pending: PendingRevocation
     link_id: LinkId | None
+    user_id: UserId | None
     next_try_at: datetime
     lease_until: datetime | None = None
 
@@ -94,6 +96,8 @@ class FakeDatabase:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     events: list[AuditEvent] = field(default_factory=list)
     outbox: dict[UUID, OutboxRow] = field(default_factory=dict)
+    waiting: dict[UUID, WaitingRow] = field(default_factory=dict)
+    facts: set[tuple[ProviderId, Fact]] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     @contextmanager
@@ -112,10 +116,13 @@ class FakeDatabase:
         row.profile = Profile(
             profile.identity,
             profile.name or known.name,
-            profile.email or known.email,
-            profile.email_verified if profile.email else known.email_verified,
+            profile.email,
+            profile.email_verified and profile.email is not None,
         )
         return row
+
+    def is_disabled(self, user_id: UserId) -> bool:
+        return any(user.disabled for user in self.users.values() if user.id == user_id)
 
     def links_of(self, user: Identity) -> list[LinkRow]:
         """The links that the user may know of."""
@@ -128,11 +135,26 @@ class FakeDatabase:
             if row.link.user_id == owner.id and row.link.state is not LinkState.REVOKED
         ]
 
-    def queue(self, provider_id: ProviderId, client_id: str, token: Secret, link_id: LinkId | None) -> UUID:
+    def owner(self, link: Link) -> Identity:
+        """Whose link it is."""
+        return next(identity for identity, user in self.users.items() if user.id == link.user_id)
+
+    def queue(
+        self, provider_id: ProviderId, client_id: str, token: Secret, link_id: LinkId | None, user_id: UserId | None
+    ) -> UUID:
         outbox_id = uuid4()
         pending = PendingRevocation(outbox_id, provider_id, client_id, token, 0)
-        self.outbox[outbox_id] = OutboxRow(pending, link_id, self.clock.now)
+        self.outbox[outbox_id] = OutboxRow(pending, link_id, user_id, self.clock.now)
         return outbox_id
+
+    def drop_revocations(self, link: Link) -> None:
+        """Forget what is owed for the grant of a link."""
+        for outbox_id, row in list(self.outbox.items()):
+            stray = row.link_id is None and row.user_id == link.user_id
+            pending = row.pending
+            at_client = (pending.provider_id, pending.client_id) == (link.provider_id, link.client_id)
+            if at_client and (stray or row.link_id == link.id):
+                del self.outbox[outbox_id]
 
 
 class FakeUserStore:
@@ -185,19 +207,19 @@ class FakeLinkStore:
             if row is None or row.link.version != link.version or row.refresh_token is None:
                 return None
             at = row.link
-            if at.state not in {LinkState.ACTIVE, LinkState.SUSPECT}:
+            if at.state not in {LinkState.ACTIVE, LinkState.SUSPECT} or self._db.is_disabled(at.user_id):
                 return None
             if (at.lease_until and at.lease_until >= now) or (at.next_try_at and at.next_try_at > now):
                 return None
             _open(row)
             row.link, row.lease_owner = replace(at, lease_until=now + length), owner
             previous = row.previous_token if row.previous_until and row.previous_until > now else None
-            return Lease(row.link, owner, at.version, now + length, row.refresh_token, previous)
+            return Lease(row.link, owner, at.version, row.refresh_token, previous)
 
     def renew_lease(self, lease: Lease, length: timedelta) -> bool:
         with self._db.transaction() as now:
             row = self._held(lease)
-            if row is None:
+            if row is None or self._db.is_disabled(row.link.user_id):
                 return False
             row.link = replace(row.link, lease_until=now + length)
             return True
@@ -209,13 +231,7 @@ class FakeLinkStore:
                 return
             row.lease_owner, row.link = None, replace(row.link, lease_until=None)
             if failure is not None:
-                row.link = replace(
-                    row.link,
-                    fail_count=row.link.fail_count + 1,
-                    next_try_at=now + failure.retry_in if failure.retry_in is not None else None,
-                    last_error=failure.reason,
-                    last_error_at=now,
-                )
+                row.link = _failed(row.link, failure, now)
 
     def save_refreshed(
         self,
@@ -248,28 +264,30 @@ class FakeLinkStore:
             scopes = tokens.scopes if tokens.scopes is not None else asked.scopes or row.link.scopes_granted
             token = _access_token(tokens, scopes, issued)
             kept = {} if provider.refresh_ends_access else row.tokens
-            row.tokens = _newest({**kept, asked.variant: token}, asked.variant)
+            row.tokens = _newest({**kept, **_others(tokens, issued), asked.variant: token}, asked.variant)
             self._db.events.append(event)
             return token
 
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret) -> bool:
+    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
         with self._db.transaction() as now:
             row = self._fenced(lease)
             if row is None:
                 return False
             self._rotate(row, lease, provider, refresh_token, now)
             self._advance(row)
-            row.link = replace(row.link, refresh_expires_at=None)
+            row.link = _failed(replace(row.link, refresh_expires_at=None), failure, now)
             return True
 
-    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> None:
+    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> UUID | None:
+        held, late = lease.link, tokens.refresh_token
         with self._db.transaction() as now:
-            row = self._db.links.get(lease.link.id)
-            if row is None or row.link.state is LinkState.REVOKED:
-                received = tokens.refresh_token or tokens.access_token
-                self._db.queue(lease.link.provider_id, lease.link.client_id, received, lease.link.id)
-            elif tokens.refresh_token is not None and row.link.client_id == lease.link.client_id:
-                row.previous_token, row.previous_until = tokens.refresh_token, now + LONGEST_GRACE
+            row = self._db.links.get(held.id)
+            if row is None or row.link.state is LinkState.REVOKED or row.link.client_id != held.client_id:
+                owed = late or tokens.access_token
+                return self._db.queue(held.provider_id, held.client_id, owed, held.id, held.user_id)
+            if late is not None and late != row.refresh_token:
+                row.previous_token, row.previous_until = late, now + LONGEST_GRACE
+            return None
 
     def break_link(self, lease: Lease, reason: str, event: AuditEvent) -> bool:
         with self._db.transaction() as now:
@@ -283,7 +301,7 @@ class FakeLinkStore:
 
     def attach(self, new: NewLink, event: AuditEvent) -> Link:
         with self._db.transaction() as now:
-            user_id = self._db.remember(new.user).id
+            user_id = (self._db.users.get(new.user.identity) or self._db.remember(new.user)).id
             at_provider = [
                 row
                 for row in self._db.links.values()
@@ -292,6 +310,7 @@ class FakeLinkStore:
             key = (new.account.issuer, new.account.subject)
             row = next((r for r in at_provider if (r.link.account.issuer, r.link.account.subject) == key), None)
             has_default = any(r.link.is_default for r in at_provider)
+            shared = self._shared(user_id, new) if row is None or row.link.state is LinkState.REVOKED else []
             if row is None:
                 row = LinkRow(_new_link(new, user_id, now), new.tokens.refresh_token)
                 self._db.links[row.link.id] = row
@@ -306,9 +325,21 @@ class FakeLinkStore:
                 scopes_granted=granted,
                 refresh_expires_at=_refresh_end(row.link.refresh_expires_at, new.tokens, issued),
             )
-            row.tokens = {Asked().variant: _access_token(new.tokens, granted, issued)}
+            row.tokens = {**_others(new.tokens, issued), Asked().variant: _access_token(new.tokens, granted, issued)}
+            if new.provider.revokes_grant:
+                self._db.drop_revocations(row.link)
             self._db.events.append(replace(event, provider_id=new.provider.id, link_id=row.link.id))
+            for link in [*shared, *([row.link] if shared else [])]:
+                owner = self._db.owner(link)
+                self._db.events.append(
+                    AuditEvent("link.shared", "success", event.caller, owner, new.provider.id, link.id)
+                )
             return row.link
+
+    def _shared(self, user_id: UserId, new: NewLink) -> list[Link]:
+        """The links of others to the same account."""
+        links = [row.link for row in self._db.links.values() if row.link.state is not LinkState.REVOKED]
+        return [link for link in links if link.user_id != user_id and _is_at(link, new.provider, new.account)]
 
     def unlink(
         self, user: Identity, provider_id: ProviderId | None, link_id: LinkId | None, event: AuditEvent
@@ -331,7 +362,7 @@ class FakeLinkStore:
             plain = row.tokens.get(Asked().variant)
             token = plain.value if plain and plain.fresh_for(timedelta(milliseconds=1), now) else None
         if token is not None and not row.unopenable:
-            outbox_id = self._db.queue(link.provider_id, link.client_id, token, link.id)
+            outbox_id = self._db.queue(link.provider_id, link.client_id, token, link.id, link.user_id)
         self._advance(row)
         row.refresh_token = row.previous_token = row.previous_until = None
         row.tokens = {}
@@ -346,6 +377,30 @@ class FakeLinkStore:
         self._db.events.append(replace(event, provider_id=link.provider_id, link_id=link.id))
         return Unlinked(row.link, outbox_id)
 
+    def name(self, user: Identity, link_id: LinkId, label: str | None, event: AuditEvent) -> Link | None:
+        with self._db.transaction():
+            row = self._row_of(user, link_id)
+            if row is not None and row.link.label != label:
+                row.link = replace(row.link, label=label)
+                self._note(row, event)
+            return row.link if row else None
+
+    def make_default(self, user: Identity, link_id: LinkId, event: AuditEvent) -> Link | None:
+        with self._db.transaction():
+            row = self._row_of(user, link_id)
+            if row is not None and not row.link.is_default:
+                for other in self._db.links_of(user):
+                    if other.link.provider_id == row.link.provider_id:
+                        other.link = replace(other.link, is_default=other is row)
+                self._note(row, event)
+            return row.link if row else None
+
+    def _row_of(self, user: Identity, link_id: LinkId) -> LinkRow | None:
+        return next((row for row in self._db.links_of(user) if row.link.id == link_id), None)
+
+    def _note(self, row: LinkRow, event: AuditEvent) -> None:
+        self._db.events.append(replace(event, provider_id=row.link.provider_id, link_id=row.link.id))
+
     def _pass_default_on(self, user: Identity) -> None:
         left = sorted(self._db.links_of(user), key=lambda row: (row.link.linked_at, row.link.id))
         for provider_id in {row.link.provider_id for row in left}:
@@ -356,19 +411,16 @@ class FakeLinkStore:
     def _relink(self, row: LinkRow, new: NewLink, now: datetime) -> None:
         old, provider = row.link, new.provider
         refresh_token = new.tokens.refresh_token
-        if provider.revokes_grant:
-            for outbox_id, owed in list(self._db.outbox.items()):
-                if owed.link_id == old.id and owed.pending.client_id == provider.client_id:
-                    del self._db.outbox[outbox_id]
-        elif row.refresh_token is not None and refresh_token is not None and row.refresh_token != refresh_token:
-            self._db.queue(old.provider_id, old.client_id, row.refresh_token, old.id)
-        alive = old.state in {LinkState.ACTIVE, LinkState.SUSPECT} and old.client_id == provider.client_id
-        if refresh_token is not None or not alive:
+        replaced = row.refresh_token is not None and refresh_token is not None and row.refresh_token != refresh_token
+        if replaced and row.refresh_token is not None and not provider.revokes_grant:
+            self._db.queue(old.provider_id, old.client_id, row.refresh_token, old.id, old.user_id)
+        if refresh_token is not None or not old.refreshable_by(provider.client_id):
             row.refresh_token, row.link = refresh_token, replace(old, refresh_expires_at=None)
-        self._advance(row)
-        row.previous_token = row.previous_until = None
+            self._advance(row)
+            row.previous_token = row.previous_until = None
         row.link = replace(
             row.link,
+            state=LinkState.ACTIVE,
             client_id=provider.client_id,
             account=new.account,
             fail_count=0,
@@ -415,9 +467,9 @@ class FakeAttemptStore:
             open_ones = [
                 state
                 for state, other in self._db.attempts.items()
-                if other.session_key == attempt.session_key is not None and other.expires_at > now
+                if _whose(other) == _whose(attempt) and other.expires_at > now
             ]
-            for state in open_ones[: max(0, len(open_ones) - MOST_OPEN_ATTEMPTS + 1)]:
+            for state in open_ones[: max(0, len(open_ones) - MOST_OPEN + 1)]:
                 del self._db.attempts[state]
             self._db.attempts[attempt.state.reveal()] = attempt
 
@@ -428,6 +480,54 @@ class FakeAttemptStore:
     def now(self) -> datetime:
         with self._db.transaction() as now:
             return now
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """What waits for a person, for whom in which session, and from when to when."""
+
+    waiting: Waiting
+    session_key: str
+    saved_at: datetime
+    expires_at: datetime
+
+
+class FakeWaitingStore:
+    """WaitingStore in memory."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._db = database
+
+    def save(self, waiting: Waiting, session_key: str, patience: timedelta) -> None:
+        with self._db.transaction() as now:
+            if waiting.user not in self._db.users or self._db.users[waiting.user].disabled:
+                raise PolicyDenied("This user may not link accounts.")
+            self._db.waiting[waiting.id] = WaitingRow(waiting, session_key, now, now + patience)
+
+    def find(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
+        with self._db.transaction() as now:
+            row = self._db.waiting.get(waiting_id)
+            if row is None or (row.waiting.user, row.session_key) != (user, session_key) or row.expires_at <= now:
+                return None
+            return replace(row.waiting, elapsed=row.waiting.elapsed + (now - row.saved_at))
+
+    def take(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
+        with self._db.transaction():
+            found = self.find(waiting_id, user, session_key)
+            if found is not None:
+                del self._db.waiting[waiting_id]
+            return found
+
+    def take_stale(self, user: Identity | None = None, provider_id: ProviderId | None = None) -> Sequence[Waiting]:
+        with self._db.transaction() as now:
+            stale = [
+                row.waiting
+                for row in self._db.waiting.values()
+                if row.expires_at <= now or (row.waiting.user, row.waiting.provider_id) == (user, provider_id)
+            ]
+            for waiting in stale:
+                del self._db.waiting[waiting.id]
+            return stale
 
 
 class FakeAuditLog:
@@ -447,9 +547,18 @@ class FakeOutbox:
     def __init__(self, database: FakeDatabase) -> None:
         self._db = database
 
-    def queue_revocation(self, provider: Provider, user: Identity, token: Secret) -> UUID:  # noqa: ARG002  (the port's)
+    def queue_revocation(
+        self, provider: Provider, user: Identity, token: Secret, account: Account | None = None
+    ) -> UUID | None:
         with self._db.transaction():
-            return self._db.queue(provider.id, provider.client_id, token, None)
+            row = self._db.users.get(user)
+            user_id = row.id if row else None
+            for link in (row.link for row in self._db.links.values()):
+                same = link.user_id == user_id if account is None else _is_at(link, provider, account)
+                at_client = (link.provider_id, link.client_id) == (provider.id, provider.client_id)
+                if provider.revokes_grant and same and at_client and link.state is not LinkState.REVOKED:
+                    return None
+            return self._db.queue(provider.id, provider.client_id, token, None, user_id)
 
     def claim(self, outbox_id: UUID, length: timedelta) -> PendingRevocation | None:
         with self._db.transaction() as now:
@@ -471,6 +580,16 @@ class FakeOutbox:
                 row.next_try_at, row.lease_until = now + retry_in, None
 
 
+class FakeProviderFacts:
+    """ProviderFacts in memory; what was learned stands in `FakeDatabase.facts`."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._db = database
+
+    def learn(self, provider_id: ProviderId, facts: Collection[Fact]) -> None:
+        self._db.facts.update((provider_id, fact) for fact in facts)
+
+
 @dataclass(frozen=True, slots=True)
 class FakeStores:
     """Every store over one database."""
@@ -479,8 +598,10 @@ class FakeStores:
     users: FakeUserStore
     links: FakeLinkStore
     attempts: FakeAttemptStore
+    waiting: FakeWaitingStore
     audit: FakeAuditLog
     outbox: FakeOutbox
+    facts: FakeProviderFacts
 
 
 def fake_stores(clock: FakeClock | None = None) -> FakeStores:
@@ -491,14 +612,36 @@ def fake_stores(clock: FakeClock | None = None) -> FakeStores:
         FakeUserStore(database),
         FakeLinkStore(database),
         FakeAttemptStore(database),
+        FakeWaitingStore(database),
         FakeAuditLog(database),
         FakeOutbox(database),
+        FakeProviderFacts(database),
     )
 
 
 def _open(row: LinkRow) -> None:
     if row.unopenable:
         raise KeyUnavailable("A stored secret cannot be opened.")
+
+
+def _whose(attempt: Attempt) -> object:
+    """What an attempt is counted under."""
+    return attempt.session_key or (attempt.user, attempt.provider_id)
+
+
+def _is_at(link: Link, provider: Provider, account: Account) -> bool:
+    key = (link.provider_id, link.account.issuer, link.account.subject)
+    return key == (provider.id, account.issuer, account.subject)
+
+
+def _failed(link: Link, failure: Failure, now: datetime) -> Link:
+    return replace(
+        link,
+        fail_count=link.fail_count + (1 if failure.counts else 0),
+        next_try_at=now + failure.retry_in,
+        last_error=failure.reason,
+        last_error_at=now,
+    )
 
 
 def _new_link(new: NewLink, user_id: UserId, now: datetime) -> Link:
@@ -522,6 +665,13 @@ def _new_link(new: NewLink, user_id: UserId, now: datetime) -> Link:
 def _access_token(tokens: TokenSet, scopes: frozenset[str], issued: datetime) -> AccessToken:
     expires = None if tokens.expires_in is None else issued + tokens.expires_in
     return AccessToken(tokens.access_token, scopes, issued, expires, tokens.extra)
+
+
+def _others(tokens: TokenSet, issued: datetime) -> dict[str, AccessToken]:
+    return {
+        Asked(audience=server).variant: _access_token(other, other.scopes or frozenset(), issued)
+        for server, other in tokens.others.items()
+    }
 
 
 def _refresh_end(known: datetime | None, tokens: TokenSet, issued: datetime) -> datetime | None:

@@ -14,9 +14,10 @@ from threading import Barrier
 from typing import Protocol, TypeVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, select, type_coerce, update
+from sqlalchemy import select, update
 
 from support.fakes import FakeStores
+from support.passing import move_back
 from support.stores import SqlStores
 from tokenstore.core.model import (
     Account,
@@ -32,10 +33,10 @@ from tokenstore.core.model import (
     Rotation,
     TokenSet,
 )
-from tokenstore.core.ports import AttemptStore, AuditLog, LinkStore, NewLink, Outbox, UserStore
+from tokenstore.core.ports import AttemptStore, AuditLog, LinkStore, NewLink, Outbox, UserStore, WaitingStore
 from tokenstore.core.secret import Secret
-from tokenstore.store.base import Instant, db_now, milliseconds
-from tokenstore.store.tables import access_token, audit_event, link, metadata, outbox, user_account
+from tokenstore.store.base import db_now
+from tokenstore.store.tables import access_token, audit_event, link, outbox, user_account
 
 T = TypeVar("T")
 
@@ -58,6 +59,8 @@ class Ports(Protocol):
     def audit(self) -> AuditLog: ...
     @property
     def outbox(self) -> Outbox: ...
+    @property
+    def waiting(self) -> WaitingStore: ...
 
 
 class Harness(Ports, Protocol):
@@ -75,6 +78,9 @@ class Harness(Ports, Protocol):
     def events(self) -> Sequence[tuple[str, str | None, UUID | None]]:
         """Action, provider and link of every audit row, in order."""
 
+    def places(self) -> Sequence[tuple[str | None, str | None]]:
+        """Address and request id of every audit row, in order."""
+
     def owed(self) -> Sequence[UUID]:
         """Ids of the outbox rows."""
 
@@ -89,10 +95,12 @@ class FakeHarness:
     attempts: AttemptStore
     audit: AuditLog
     outbox: Outbox
+    waiting: WaitingStore
 
     @classmethod
     def over(cls, stores: FakeStores) -> FakeHarness:
-        return cls(stores, stores.users, stores.links, stores.attempts, stores.audit, stores.outbox)
+        ports = (stores.users, stores.links, stores.attempts, stores.audit, stores.outbox, stores.waiting)
+        return cls(stores, *ports)
 
     def advance(self, by: timedelta) -> None:
         self.stores.database.clock.advance(by)
@@ -105,6 +113,10 @@ class FakeHarness:
 
     def events(self) -> Sequence[tuple[str, str | None, UUID | None]]:
         return [(event.action, event.provider_id, event.link_id) for event in self.stores.database.events]
+
+    def places(self) -> Sequence[tuple[str | None, str | None]]:
+        found = [event.caller or event.origin for event in self.stores.database.events]
+        return [(place.address, place.request_id) if place else (None, None) for place in found]
 
     def owed(self) -> Sequence[UUID]:
         return list(self.stores.database.outbox)
@@ -120,17 +132,16 @@ class SqlHarness:
     attempts: AttemptStore
     audit: AuditLog
     outbox: Outbox
+    waiting: WaitingStore
 
     @classmethod
     def over(cls, stores: SqlStores) -> SqlHarness:
-        return cls(stores, stores.users, stores.links, stores.attempts, stores.audit, stores.outbox)
+        ports = (stores.users, stores.links, stores.attempts, stores.audit, stores.outbox, stores.waiting)
+        return cls(stores, *ports)
 
     def advance(self, by: timedelta) -> None:
         with self.stores.database.writing() as connection:
-            for table in metadata.sorted_tables:
-                instants = [column for column in table.columns if isinstance(column.type, Instant)]
-                moved = {column.name: type_coerce(column, BigInteger) - milliseconds(by) for column in instants}
-                connection.execute(update(table).values(moved))
+            move_back(connection, by)
 
     def disable(self, identity: Identity) -> None:
         user = user_account.c
@@ -149,6 +160,12 @@ class SqlHarness:
         statement = select(event.action, event.provider_id, event.link_id).order_by(event.at)
         with self.stores.database.reading() as connection:
             return [(action, provider, of) for action, provider, of in connection.execute(statement)]
+
+    def places(self) -> Sequence[tuple[str | None, str | None]]:
+        event = audit_event.c
+        statement = select(event.address, event.request_id).order_by(event.at)
+        with self.stores.database.reading() as connection:
+            return [(address, request_id) for address, request_id in connection.execute(statement)]
 
     def owed(self) -> Sequence[UUID]:
         with self.stores.database.reading() as connection:

@@ -7,18 +7,28 @@ that it turned on are gone afterwards. `store_on` starts real processes on a giv
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import BigInteger, Connection, NullPool, RowMapping, Table, create_engine, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    NullPool,
+    RowMapping,
+    Table,
+    create_engine,
+    select,
+    update,
+)
 
 from demo.address import Address
-from demo.browser import Browser, Page
+from demo.browser import Browser, Page, origin_of
 from demo.client import Answer, call
 from demo.config import Account
 from demo.person import Person
@@ -26,7 +36,7 @@ from demo.server import RunningProvider
 from demo.store import own_settings, running_store
 from demo.world import CLIENT_ID, World
 from support.local_store import serving_locally
-from tokenstore.store.base import Instant
+from support.passing import move_back
 from tokenstore.store.tables import audit_event, metadata
 
 API = "/api/v1.0"
@@ -35,11 +45,26 @@ _names = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store that runs, and all around it."""
+    """A store that runs, and all around it.
+
+    `settings` is all that it was told; `log` is that of its processes, None for one in this process.
+    """
 
     url: str
     world: World
     database_url: str
+    settings: Mapping[str, object]
+    log: Path | None = None
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the address."""
+        return origin_of(self.url)
+
+    @property
+    def scope(self) -> str:
+        """The scope that programs need."""
+        return str(self.settings.get("OIDC_REQUIRED_SCOPE", "openid"))
 
     @property
     def providers(self) -> Mapping[str, RunningProvider]:
@@ -58,21 +83,18 @@ class Store:
         return call(self.url, method, path, **request)
 
     def let_pass(self, seconds: float) -> None:
-        """Let time pass for the store, at once: every instant in its database moves back."""
-        for table in metadata.sorted_tables:
-            moved = {
-                column.name: type_coerce(type_coerce(column, BigInteger) - int(seconds * 1000), Instant)
-                for column in table.c
-                if isinstance(column.type, Instant)
-            }
-            if moved:
-                with self._connection() as connection:
-                    connection.execute(update(table).values(moved))
+        """Let time pass for the store, at once."""
+        let_pass(self.database_url, seconds)
 
     def rows(self, table: Table) -> list[RowMapping]:
         """Everything in a table."""
         with self._connection() as connection:
             return list(connection.execute(select(table)).mappings())
+
+    def change(self, table: Table, where: ColumnElement[bool], **values: object) -> None:
+        """Change rows of a table, as an operator or time would."""
+        with self._connection() as connection:
+            connection.execute(update(table).where(where).values(values))
 
     def audit(self, person: StorePerson | None = None) -> list[tuple[str, str | None]]:
         """What the audit says, oldest first, of one person if given, as (action, reason)."""
@@ -80,11 +102,8 @@ class Store:
         rows = sorted(self.rows(audit_event), key=lambda row: row["at"])
         return [(row["action"], row["reason"]) for row in rows if wanted in (None, row["user_subject"])]
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        engine = create_engine(self.database_url, poolclass=NullPool)
-        with engine.begin() as connection:
-            yield connection
+    def _connection(self) -> AbstractContextManager[Connection]:
+        return _connection(self.database_url)
 
 
 class StorePerson:
@@ -115,7 +134,7 @@ class StorePerson:
 
     def call(self, method: str, path: str, **request: Any) -> Answer:
         """A request of a program with the person's access token."""
-        return call(self.store.url, method, path, bearer=self.bearer(), **request)
+        return call(self.store.url, method, path, bearer=self.bearer(scope=self.store.scope), **request)
 
     def session_call(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any
@@ -124,7 +143,7 @@ class StorePerson:
         cookies = "; ".join(f"{name}={value}" for name, value in self.browser.cookies(self.store.url).items())
         own = {"Cookie": cookies, "Sec-Fetch-Site": "same-origin"}
         if method not in ("GET", "HEAD"):
-            own["Origin"] = self.store.url
+            own["Origin"] = self.store.origin
         sent = {name: value for name, value in {**own, **(headers or {})}.items() if value}
         return call(self.store.url, method, path, headers=sent, **request)
 
@@ -134,15 +153,22 @@ class StorePerson:
         assert answer.status == 201, answer.text
         return answer.headers["Location"]
 
+    def at_provider(self, account: Account | None = None) -> Person:
+        """The person at a provider's pages, in the same browser."""
+        return Person(account or self.account, self.browser)
+
     def callback(self, provider_id: str, account: Account | None = None, **body: str) -> str:
         """Begin linking and allow it at the provider; the callback URL, not visited yet."""
-        return Person(account or self.account, self.browser).approve(self.begin(provider_id, **body))
+        return self.at_provider(account).approve(self.begin(provider_id, **body))
 
     def link(self, provider_id: str, account: Account | None = None) -> str:
         """Link an account, logging in first if need be; the link's id."""
-        if self.session_call("GET", "/api/whoami").status == 401:
+        if self.session_call("GET", "/api/whoami").status != 200:
             self.log_in()
-        page = self.browser.get(self.callback(provider_id, account), within=self.store.url)
+        page = self.browser.get(self.callback(provider_id, account), within=self.store.origin)
+        asked = page.form("choice")
+        if asked is not None:
+            page = self.browser.submit(asked, within=self.store.origin, choice="add")
         assert page.status < 400, page.text
         subject = (account or self.account).subject
         links = self.authorization(provider_id)["links"]
@@ -158,15 +184,31 @@ class StorePerson:
         return self.call("GET", f"{API}/{provider_id}/token" + ("?" + urlencode(query) if query else ""))
 
 
+def let_pass(database_url: str, seconds: float) -> None:
+    """Let time pass for a store on this database, at once: every instant in it moves back."""
+    for table in metadata.sorted_tables:
+        with _connection(database_url) as connection:
+            move_back(connection, timedelta(seconds=seconds), [table])
+
+
 @contextmanager
-def local_store(home: Path, **settings: object) -> Iterator[Store]:
-    """A store in this process with providers of its own; `settings` override those that it needs anyway."""
+def _connection(database_url: str) -> Iterator[Connection]:
+    with create_engine(database_url, poolclass=NullPool).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def local_store(home: Path, *, path: str = "", **settings: object) -> Iterator[Store]:
+    """A store in this process with providers of its own; `settings` override those that it needs anyway.
+
+    `path` is that of PUBLIC_URL.
+    """
     address = Address()
-    url, database_url = address.url, f"sqlite:///{home / 'store.sqlite'}"
+    url, database_url = address.url + path, f"sqlite:///{home / 'store.sqlite'}"
     with World(url) as world:
         given = {**own_settings(url, database_url), "INSTANCE_PATH": str(home), **world.settings(), **settings}
         with serving_locally(address, given):
-            yield Store(url, world, database_url)
+            yield Store(url, world, database_url, given)
 
 
 @contextmanager
@@ -176,8 +218,8 @@ def store_on(database_url: str, home: Path, *, workers: int = 2, **settings: obj
     url = address.url
     with World(url) as world:
         given = {**own_settings(url, database_url), **world.settings(), **settings}
-        with running_store(address, given, home, workers=workers):
-            yield Store(url, world, database_url)
+        with running_store(address, given, home, workers=workers) as process:
+            yield Store(url, world, database_url, given, process.log)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from tokenstore.store.links import SqlLinkStore
 from tokenstore.store.outbox import SqlOutbox
 from tokenstore.store.tables import metadata
 from tokenstore.store.users import SqlUserStore
+from tokenstore.store.waiting import SqlWaitingStore
 from tokenstore.vault.kek import EnvKek
 from tokenstore.vault.keyring import Keyring
 from tokenstore.vault.vault import Vault
@@ -35,6 +36,7 @@ class SqlStores:
     attempts: SqlAttemptStore
     audit: SqlAuditLog
     outbox: SqlOutbox
+    waiting: SqlWaitingStore
     keys: SqlKeyStore
 
 
@@ -70,5 +72,6 @@ def stores_over(engine: Engine) -> SqlStores:
         SqlAttemptStore(database, vault),
         SqlAuditLog(database),
         SqlOutbox(database, vault),
+        SqlWaitingStore(database, vault),
         keys,
     )

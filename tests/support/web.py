@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, jsonify, request, session
 
-from tokenstore.identity.session_rows import SessionRows
+from tokenstore.identity.session_store import SessionStore
 from tokenstore.identity.sessions import destroy, init_sessions, regenerate
 from tokenstore.vault.vault import Label, Vault
 from tokenstore.web.csrf import Csrf
@@ -27,7 +27,7 @@ def small_app(public_url: str = PUBLIC_URL, *, proxy_hops: int = 0) -> Flask:
     return app
 
 
-def app_with_sessions(rows: SessionRows, vault: Vault, public_url: str = PUBLIC_URL) -> Flask:
+def app_with_sessions(rows: SessionStore, vault: Vault, public_url: str = PUBLIC_URL) -> Flask:
     """A small application that keeps sessions.
 
     `/store?name=value` stores, `/show` answers with the content, `/login` and `/logout` do what those do to sessions,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from demo.world import STRICT
+from demo.world import PLAIN, STRICT
 from support.browser import answer, barriers, focused, keep_screenshots, sideways, stay
 from support.store import StorePerson
 
@@ -67,6 +69,35 @@ def test_a_person_logs_in_links_gets_a_token_and_unlinks(page: Page, person: Sto
     assert complaints == []
 
 
+def test_linking_by_clicks_ends_with_a_notice_that_tells_the_first_time_from_the_next(
+    page: Page, person: StorePerson
+) -> None:
+    log_in(page, person)
+
+    link_account(page, person)
+    expect(page.get_by_role("status")).to_have_text("Demo provider 1 is linked.")
+    page.get_by_role("link", name="Link another account").click()
+    page.click("main button")
+    answer(page, person.store.providers[STRICT], person.account)
+
+    expect(page.get_by_role("status")).to_have_text("Demo provider 1 was already linked; its access is renewed.")
+
+
+def test_a_provider_without_refresh_is_described_without_one(page: Page, person: StorePerson) -> None:
+    log_in(page, person)
+    page.click(f"a[href$='/link/{PLAIN}']")
+    expect(page.get_by_role("main")).not_to_contain_text("keeps the access alive")
+    page.click("main button")
+    answer(page, person.store.providers[PLAIN], person.account)
+
+    expect(page.get_by_role("heading", level=3)).to_have_count(1)
+    expect(page.get_by_text("Last refresh")).to_have_count(0)
+    page.click("summary")
+    expect(page.get_by_role("listitem").filter(has_text="as described at Demo forge")).not_to_have_count(0)
+    get_token(page)
+    expect(page.get_by_role("main")).to_contain_text("until it is revoked")
+
+
 def test_the_journey_works_without_javascript(chromium: Browser, person: StorePerson) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -115,6 +146,11 @@ def test_a_second_account_can_be_chosen_at_the_provider(page: Page, person: Stor
     page.get_by_role("link", name="Link another account").click()
     page.click("main button")
     answer(page, person.store.providers[STRICT], person.other_account)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Which account at")
+    keep_screenshots(page, "11-which-account")
+    assert barriers(page) == []
+    assert not sideways(page)
+    page.get_by_role("button", name=re.compile("too$")).click()
 
     expect(page.get_by_role("heading", level=3)).to_have_count(2)
     expect(page.get_by_text("Default", exact=True)).to_have_count(1)

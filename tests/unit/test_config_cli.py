@@ -21,7 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch, command: str, settings: dict[str, objec
 
 def test_check_is_content_with_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(monkeypatch, "check", good_settings())
-    assert (result.exit_code, result.output) == (0, "0 problem(s), 0 warning(s)\n")
+    assert (result.exit_code, result.output) == (0, "0 problems, 0 warnings\n")
 
 
 def test_check_lists_problems_and_warnings_and_exits_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,4 +56,4 @@ def test_show_masks_every_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_show_works_where_there_are_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(monkeypatch, "show", good_settings(PUBLIC_URL="nowhere"))
     assert result.exit_code == 0
-    assert "1 problem(s)" in result.output
+    assert "1 problem, see" in result.output

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,11 @@ def test_origin_that_is_none_is_refused(name: str, origin: str) -> None:
         ({"CRYPTOKEY": "not-a-key"}, "CRYPTOKEY cannot be used"),
         ({"CRYPTOKEY": "00" * 32}, "CRYPTOKEY is weak"),
         ({"CRYPTOKEY": f"{CRYPTOKEY},{CRYPTOKEY}"}, "CRYPTOKEY is weak: entry 2 repeats"),
-        ({"SESSION_TYPE": "filesystem"}, "SESSION_TYPE filesystem unpickles"),
-        ({"SESSION_TYPE": "null"}, "SESSION_TYPE null is not served"),
+        ({"SESSION_TYPE": "cachelib"}, "SESSION_TYPE cachelib unpickles"),
+        ({"SESSION_TYPE": "mongodb"}, "SESSION_TYPE mongodb is not served"),
+        ({"SESSION_TYPE": "redis"}, "SESSION_REDIS is missing"),
+        ({"SESSION_TYPE": "redis", "SESSION_REDIS": "redis.example.org"}, "SESSION_REDIS is no address of a Redis"),
+        ({"SESSION_TYPE": "redis", "SESSION_REDIS": 17}, "SESSION_REDIS has to be text"),
         ({"SESSION_IDLE": 7200, "SESSION_LIFETIME": 3600}, "SESSION_IDLE is longer"),
         ({"WAIT_SECONDS": 11}, "WAIT_SECONDS is 11: the most is 10"),
         ({"CA_BUNDLE": "/nowhere/ca.pem"}, "CA_BUNDLE names /nowhere/ca.pem"),
@@ -128,8 +132,7 @@ def test_environment_wins_over_nothing_and_the_argument_over_the_environment() -
 
 
 def test_development_makes_the_missing_keys_once_and_keeps_them(tmp_path: Path) -> None:
-    first, second = look(development(tmp_path / "instance")), look(development(tmp_path / "instance"))
-    assert first.problems == ()
+    first, second = load(development(tmp_path / "instance"), {}), load(development(tmp_path / "instance"), {})
     assert sum("made one" in warning for warning in first.warnings) == 2
     assert sum("made one" in warning for warning in second.warnings) == 0
     assert first.settings.cryptokey == second.settings.cryptokey
@@ -137,9 +140,17 @@ def test_development_makes_the_missing_keys_once_and_keeps_them(tmp_path: Path) 
 
 
 def test_development_key_is_for_its_owner_only(tmp_path: Path) -> None:
-    look(development(tmp_path / "instance"))
+    load(development(tmp_path / "instance"), {})
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "instance").iterdir()}
     assert modes == {"secret_key.key": 0o600, "cryptokey.key": 0o600}
+    assert (tmp_path / "instance").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_mere_look_makes_no_keys_and_tells_that_the_start_does(tmp_path: Path) -> None:
+    found = look(development(tmp_path / "instance"))
+    assert found.problems == ()
+    assert sum("makes one for development when it starts" in warning for warning in found.warnings) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_development_says_so_and_starts_without_a_login_provider(tmp_path: Path) -> None:
@@ -161,10 +172,58 @@ def test_half_a_login_provider_is_a_problem_even_in_development(tmp_path: Path) 
     assert "OIDC_CLIENT_ID" in str(look(development(tmp_path, OIDC_CLIENT_SECRET="x")).problems)
 
 
-def test_development_keys_that_cannot_be_kept_are_a_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+@pytest.mark.parametrize("settings", [development, lambda folder: good_settings(INSTANCE_PATH=str(folder))])
+def test_an_instance_folder_that_cannot_be_made_is_one_problem(
+    tmp_path: Path, settings: Callable[[Path], dict[str, object]], folder: str
+) -> None:
     (tmp_path / "file").touch()
-    problems = look(development(tmp_path / "file")).problems
-    assert [problem.split()[0] for problem in problems] == ["SECRET_KEY", "CRYPTOKEY"]
+    [problem] = look(settings(tmp_path / folder)).problems
+    assert problem == f"INSTANCE_PATH names {tmp_path / folder}, and {tmp_path / 'file'} is no folder"
+
+
+def test_an_instance_folder_that_nothing_needs_may_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    database = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    settings = good_settings(INSTANCE_PATH=str(tmp_path / "file"), SQLALCHEMY_DATABASE_URI=database)
+    assert look(settings).problems == ()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite:///tokenstore.sqlite",
+        "sqlite:////var/lib/tokenstore/tokenstore.sqlite",
+        "postgresql+psycopg://me:hush@db.example.org/store",
+        "postgresql://me:hush@db.example.org/store",
+        "postgres://me:hush@db.example.org/store",
+    ],
+)
+def test_database_that_the_store_speaks_to_is_accepted(uri: str) -> None:
+    assert look(good_settings(SQLALCHEMY_DATABASE_URI=uri)).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        ("hush.sqlite", "is no address of a database"),
+        ("postgresql://me:hush@db.example.org:port/store", "is no address of a database"),
+        ("mysql://me:hush@db.example.org/store", "names mysql, which the store does not speak"),
+        ("postgresql+psycopg2://me:hush@db.example.org/store", "names postgresql+psycopg2, which"),
+        ("sqlite://hush.sqlite", "names a host"),
+        ("sqlite://", "names no file"),
+    ],
+)
+def test_database_that_the_store_cannot_use_is_a_problem_that_keeps_the_password(uri: str, problem: str) -> None:
+    [told] = look(good_settings(SQLALCHEMY_DATABASE_URI=uri)).problems
+    assert told.startswith(f"SQLALCHEMY_DATABASE_URI {problem}")
+    assert "hush" not in told
+
+
+def test_a_missing_database_driver_is_a_problem_that_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    [problem] = look(good_settings(SQLALCHEMY_DATABASE_URI="postgresql+psycopg://me@db.example.org/store")).problems
+    assert "install tokenstore[postgresql]" in problem
 
 
 def test_given_key_is_not_replaced_in_development(tmp_path: Path) -> None:

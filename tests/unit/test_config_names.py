@@ -75,7 +75,6 @@ def test_longest_id_owns_a_setting() -> None:
         ("BASE_DIR", "is no setting of the store and is ignored"),
         ("TESTING", "is Flask's own setting and has no effect here"),
         ("SQLALCHEMY_TRACK_MODIFICATIONS", "is accepted and not used"),
-        ("USERINFO_MAP", "is accepted and not used"),
         ("CACHE_TYPE", "is accepted and not used"),
         ("SESSION_FILE_DIR", "is accepted and not used"),
     ],

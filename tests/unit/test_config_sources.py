@@ -75,9 +75,10 @@ def test_secret_is_read_from_its_file_without_the_last_line_break(tmp_path: Path
 
 def test_provider_secret_and_database_address_may_come_from_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("from-file")
-    environ = environment(OIDC_CLIENT_SECRET_FILE=str(tmp_path / "a"), SQLALCHEMY_DATABASE_URI_FILE=str(tmp_path / "a"))
+    (tmp_path / "b").write_text("sqlite:///from-file")
+    environ = environment(OIDC_CLIENT_SECRET_FILE=str(tmp_path / "a"), SQLALCHEMY_DATABASE_URI_FILE=str(tmp_path / "b"))
     found = examine(good_settings(OIDC_CLIENT_SECRET=None), environ)
-    assert found.settings.sqlalchemy_database_uri == "from-file"
+    assert found.settings.sqlalchemy_database_uri == "sqlite:///from-file"
     assert found.login is not None
     assert found.login.client_secret == Secret("from-file")
 
@@ -103,7 +104,7 @@ def test_secret_and_its_file_in_one_place_are_a_problem() -> None:
 
 def test_empty_variables_count_as_not_set(tmp_path: Path) -> None:
     empty = environment(OIDC_DISCOVERY_URL="", OIDC_CLIENT_ID="", OIDC_CLIENT_SECRET_FILE="", SECRET_KEY="")
-    found = examine({"DEVELOPMENT": True, "INSTANCE_PATH": str(tmp_path)}, empty)
+    found = examine({"DEVELOPMENT": True, "INSTANCE_PATH": str(tmp_path)}, empty, make_keys=True)
     assert found.problems == ()
     assert found.login is None
     assert found.settings.secret_key

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import TypedDict
+from typing import Annotated, TypedDict
 from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify
 
 from tokenstore.core.model import Provider
-from tokenstore.core.overview import LinkOverview, ProviderOverview
+from tokenstore.core.overview import LinkOverview, ProviderOverview, ScopeStatus, Status
 from tokenstore.identity.guards import Guards
+from tokenstore.web.openapi import meaning
 from tokenstore.web.services import Services
 from tokenstore.web.urls import PublicUrl
 
@@ -19,8 +20,8 @@ from tokenstore.web.urls import PublicUrl
 class AccountJson(TypedDict):
     """An account at a provider."""
 
-    issuer: str
-    subject: str
+    issuer: Annotated[str, meaning("The provider's name for itself")]
+    subject: Annotated[str, meaning("The account's id there, which does not change")]
     name: str | None
     email: str | None
 
@@ -30,26 +31,27 @@ class LinkJson(TypedDict):
 
     id: str
     label: str | None
-    default: bool
-    status: str
+    default: Annotated[bool, meaning("Whether it is used where no link is named")]
+    status: Annotated[str, meaning("What asking for its token would meet", enum=list(Status))]
     account: AccountJson
     scopes: list[str]
+    scope_status: Annotated[str, meaning("Granted scopes against those asked for", enum=list(ScopeStatus))]
     linked_at: int
     last_refresh_at: int | None
     last_used_at: int | None
-    refresh_expires_at: int | None
-    last_error: str | None
+    refresh_expires_at: Annotated[int | None, meaning("When the person has to link again")]
+    last_error: Annotated[str | None, meaning("A code of the store's, never a provider's text")]
 
 
 class AuthorizationJson(TypedDict):
     """A provider; the first four members are the reference's."""
 
     provider: str
-    active: bool
-    actions: dict[str, str]
-    metadata: dict[str, str | None]
-    status: str
-    scope_status: str
+    active: Annotated[bool, meaning("Whether the default link can be used")]
+    actions: Annotated[dict[str, str], meaning("Addresses `authorize`, `token` and `revoke`")]
+    metadata: Annotated[dict[str, str | None], meaning("`name`, `description`, `url`, `icon`, `logo`")]
+    status: Annotated[str, meaning("Of the default link", enum=list(Status))]
+    scope_status: Annotated[str, meaning("Of the default link", enum=list(ScopeStatus))]
     links: list[LinkJson]
 
 
@@ -110,6 +112,7 @@ def link(overview: LinkOverview) -> LinkJson:
             "email": one.account.email,
         },
         "scopes": sorted(one.scopes_granted),
+        "scope_status": overview.scope_status.value,
         "linked_at": math.floor(one.linked_at.timestamp()),
         "last_refresh_at": seconds(one.last_refresh_at),
         "last_used_at": seconds(one.last_used_at),

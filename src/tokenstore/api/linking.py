@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+import logging
+from typing import Annotated, Any, TypedDict
+
+from flask import Blueprint, Response, flash, jsonify, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from tokenstore.api.parameters import Problems, json_object, one_text
+from tokenstore.api.parameters import Problems, json_object, one_text, query_values
 from tokenstore.core.attempts import Begun
 from tokenstore.core.model import Callback, Caller, CallerKind
-from tokenstore.errors import ReturnUrlRefused
+from tokenstore.core.ports import Waiting
+from tokenstore.core.redirects import with_result
+from tokenstore.core.wishes import PARAMETERS, Wishes, read_wishes
+from tokenstore.errors import ReturnUrlRefused, TokenStoreError
 from tokenstore.identity.guards import Guards
-from tokenstore.web.navigation import is_wanted_navigation
+from tokenstore.identity.navigation import is_wanted_navigation, require_navigation
+from tokenstore.web.openapi import meaning
 from tokenstore.web.services import Services
+
+log = logging.getLogger(__name__)
+
+
+class BegunJson(TypedDict):
+    """An attempt to link that is begun."""
+
+    authorize_url: Annotated[str, meaning("Where the person's browser has to go", format="uri")]
+    expires_at: Annotated[int, meaning("Until when, in epoch seconds")]
 
 
 def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None:
     """Add the linking routes to the API."""
 
-    def begin(caller: Caller, provider: str, return_url: str | None, referer: str | None) -> Begun:
-        choice = services.returns.choose(return_url, referer)
-        if choice.refused and caller.kind is CallerKind.BEARER:
+    def begin(caller: Caller, provider: str, return_url: str | None, referer: str | None, wishes: Wishes) -> Begun:
+        choice = services.returns.choose(return_url, referer, caller)
+        if choice.refused and caller.kind is not CallerKind.SESSION:
             raise ReturnUrlRefused("The return address is not one of the allowed ones (RETURN_URL_ORIGINS).")
-        return services.linking.begin(caller, provider, choice.url)
+        return services.linking.begin(caller, provider, choice.url, wishes)
 
     @blueprint.get("/<provider>/authorize")
     def authorize(provider: str) -> BaseResponse:
         """Redirect to the provider. A browser that did not come from a page of ours is asked first."""
         caller = guards.require_user().caller
         services.registry.get(provider)
-        if caller.kind is CallerKind.SESSION and not is_wanted_navigation(services.returns):
-            choice = services.returns.choose(request.args.get("return_url"), request.referrer)
-            return redirect(url_for("ui.start", provider_id=provider, return_url=choice.url), 302)
-        return redirect(begin(caller, provider, request.args.get("return_url"), request.referrer).location, 302)
+        problems = Problems()
+        wishes = wishes_in(query_values(), problems)
+        if request.method == "HEAD" or (
+            caller.kind is CallerKind.SESSION and not is_wanted_navigation(services.returns)
+        ):
+            choice = services.returns.choose(request.args.get("return_url"), request.referrer, caller)
+            carried: dict[str, Any] = {"return_url": choice.url, **wishes.parameters()}
+            return redirect(url_for("ui.start", provider_id=provider, **carried), 302)
+        begun = begin(caller, provider, request.args.get("return_url"), request.referrer, wishes)
+        return redirect(begun.location, 302)
 
     @blueprint.post("/<provider>/authorize")
     def authorize_for_program(provider: str) -> Response:
@@ -40,9 +62,8 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
         problems = Problems()
         body = json_object()
         return_url = one_text(body, "return_url", problems) or one_text(body, "referer", problems)
-        problems.raise_if_any()
-        begun = begin(caller, provider, return_url, None)
-        response = jsonify({"authorize_url": begun.location, "expires_at": int(begun.expires_at.timestamp())})
+        begun = begin(caller, provider, return_url, None, wishes_in(body, problems))
+        response = jsonify(BegunJson(authorize_url=begun.location, expires_at=int(begun.expires_at.timestamp())))
         response.status_code = 201
         response.headers["Location"] = begun.location
         return response
@@ -50,7 +71,36 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
     @blueprint.get("/<provider>/redirect_uri")
     def redirect_uri(provider: str) -> BaseResponse:
         """Take the provider's answer and go back to exactly where the attempt was begun from."""
+        require_navigation()
         visitor = guards.visitor()
         callback = Callback({name: tuple(request.args.getlist(name)) for name in request.args})
-        linked = services.linking.complete(visitor.caller if visitor else None, provider, callback)
-        return redirect(linked.return_url, 302)
+        try:
+            linked = services.linking.complete(visitor.caller if visitor else None, provider, callback, guards.origin())
+        except TokenStoreError as error:
+            if error.report_to is None:
+                raise
+            return report(error, error.report_to, provider)
+        if isinstance(linked, Waiting):
+            return redirect(url_for("ui.ask", waiting_id=linked.id), 302)
+        if is_landing(linked.return_url):
+            name = linked.provider.metadata.name or provider
+            flash(f"{name} was already linked; its access is renewed." if linked.renewed else f"{name} is linked.")
+        result = {"result": "ok", "provider": provider}
+        return redirect(with_result(linked.return_url, result) if linked.reports else linked.return_url, 302)
+
+    def report(error: TokenStoreError, return_url: str, provider: str) -> BaseResponse:
+        """Go back with the name of the error, as was asked for; our own page shows the text, too."""
+        log.info("a linking failed", extra={"provider": provider, "slug": error.slug, "debug": error.debug})
+        if is_landing(return_url):
+            flash(error.detail)
+        return redirect(with_result(return_url, {"result": "error", "provider": provider, "error": error.slug}), 302)
+
+    def is_landing(return_url: str) -> bool:
+        return return_url in (services.returns.landing, services.public_url.absolute("/"))
+
+
+def wishes_in(values: dict[str, object], problems: Problems) -> Wishes:
+    """The wishes among the values of a request. Raises InvalidRequest, also for problems found before."""
+    texts = {name: one_text(values, name, problems) for name in PARAMETERS}
+    problems.raise_if_any()
+    return read_wishes(texts)

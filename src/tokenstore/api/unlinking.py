@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, TypedDict
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify
@@ -12,6 +13,7 @@ from tokenstore.core.linking import Receipt
 from tokenstore.core.model import LinkId, RevocationResult
 from tokenstore.errors import NotFound
 from tokenstore.identity.guards import Guards
+from tokenstore.web.openapi import meaning
 from tokenstore.web.services import Services
 
 WORST_FIRST = (
@@ -20,6 +22,13 @@ WORST_FIRST = (
     RevocationResult.UNSUPPORTED,
     RevocationResult.CONFIRMED,
 )
+
+
+class UnlinkedJson(TypedDict):
+    """A link that is gone."""
+
+    link: Annotated[str, meaning("Its id", format="uuid")]
+    upstream: Annotated[str, meaning("What the provider said", enum=list(RevocationResult))]
 
 
 def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None:
@@ -45,7 +54,7 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
         receipts = services.linking.unlink(caller, link_id=LinkId(link))
         if not receipts:
             raise NotFound("There is no such link of yours.")
-        return jsonify({"link": str(link), "upstream": worst(receipts).value})
+        return jsonify(UnlinkedJson(link=str(link), upstream=worst(receipts).value))
 
 
 def worst(receipts: Sequence[Receipt]) -> RevocationResult:

@@ -7,11 +7,20 @@ would not let one start.
 import click
 
 from tokenstore.cli.config import config
+from tokenstore.cli.document import openapi
+from tokenstore.cli.importing import import_reference
+from tokenstore.cli.providers import providers
+from tokenstore.cli.users import users
 
 
 @click.group()
+@click.version_option(package_name="tokenstore", message="%(package)s %(version)s")
 def group() -> None:
     """Run and look after the token store."""
 
 
 group.add_command(config)
+group.add_command(openapi)
+group.add_command(import_reference)
+group.add_command(providers)
+group.add_command(users)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from tokenstore.config import dump, examine, reference
@@ -20,7 +22,7 @@ def check() -> None:
         click.echo(f"problem: {problem}")
     for warning in found.warnings:
         click.echo(f"warning: {warning}")
-    click.echo(f"{len(found.problems)} problem(s), {len(found.warnings)} warning(s)")
+    click.echo(f"{_counted(found.problems, 'problem')}, {_counted(found.warnings, 'warning')}")
     if found.problems:
         raise click.exceptions.Exit(1)
 
@@ -31,10 +33,14 @@ def show() -> None:
     found = examine()
     click.echo(dump(found.groups))
     if found.problems:
-        click.echo(f"{len(found.problems)} problem(s), see: flask tokenstore config check", err=True)
+        click.echo(f"{_counted(found.problems, 'problem')}, see: flask tokenstore config check", err=True)
 
 
 @config.command(name="reference")
 def reference_() -> None:
     """Print the reference page of all settings, in Markdown."""
     click.echo(reference(), nl=False)
+
+
+def _counted(things: Sequence[str], name: str) -> str:
+    return f"1 {name}" if len(things) == 1 else f"{len(things)} {name}s"

@@ -9,13 +9,17 @@ from pathlib import Path
 from tokenstore.core.secret import Secret
 
 
-def development_key(folder: Path, name: str) -> tuple[Secret, bool]:
-    """The key kept in the folder under this name, and whether it was made just now; its file is for the owner only.
+def development_key(folder: Path, name: str, *, make: bool) -> tuple[Secret, bool]:
+    """The key kept in the folder under this name, and whether it was missing; its file is for the owner only.
 
-    Of several processes that start together one makes it and all read the same. Raises OSError.
+    A missing key is made if `make`, else it is empty. Of several processes that start together one makes it and all
+    read the same. Raises OSError.
     """
     path = folder / f"{name.lower()}.key"
-    made = not path.exists() and _make(path)
+    missing = not path.exists()
+    if missing and not make:
+        return Secret(""), True
+    made = missing and _make(path)
     return Secret(path.read_text(encoding="ascii").strip()), made
 
 

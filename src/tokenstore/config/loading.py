@@ -48,17 +48,19 @@ def load(config: Mapping[str, object] | None = None, environ: Mapping[str, str] 
     Touches neither network nor database; in development it makes missing keys in the instance folder. Raises
     ConfigError with every problem.
     """
-    seen = examine(config, environ)
+    seen = examine(config, environ, make_keys=True)
     if seen.problems:
         raise ConfigError(seen.problems)
     return Loaded(seen.settings, seen.login, seen.providers, seen.warnings)
 
 
-def examine(config: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Examined:
-    """As `load`, for looking at: problems are listed instead of raised."""
+def examine(
+    config: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ, *, make_keys: bool = False
+) -> Examined:
+    """As `load`, for looking at: problems are listed instead of raised, and without `make_keys` nothing is written."""
     sources = gather(config, environ)
     found = Findings(problems=list(sources.problems))
-    taken, settings = _store(sources, found)
+    taken, settings = _store(sources, found, make_keys)
     ids = _provider_ids(settings, found)
     login = _login(sources, settings, found)
     if login and not settings.oidc_audience:
@@ -76,12 +78,12 @@ def examine(config: Mapping[str, object] | None = None, environ: Mapping[str, st
     )
 
 
-def _store(sources: Sources, found: Findings) -> tuple[Taken, Settings]:
+def _store(sources: Sources, found: Findings, make_keys: bool) -> tuple[Taken, Settings]:
     taken = sources.take(STORE_ROWS)
     settings, wrong = fill(Settings, taken.values)
     taken.problems |= wrong
     found.note(taken)
-    return taken, complete(settings, taken, found)
+    return taken, complete(settings, taken, found, make_keys=make_keys)
 
 
 def _provider_ids(settings: Settings, found: Findings) -> tuple[ProviderId, ...]:

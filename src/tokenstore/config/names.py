@@ -24,6 +24,7 @@ _ROUTES = frozenset(
     {
         "admin",
         "authorizations",
+        "confirm",
         "delegations",
         "docs",
         "healthz",
@@ -36,6 +37,7 @@ _ROUTES = frozenset(
         "openapi",
         "providers",
         "readyz",
+        "sessions",
         "static",
         "tickets",
         "whoami",
@@ -43,7 +45,7 @@ _ROUTES = frozenset(
 )
 # Settings of the reference implementation that mean nothing here; configuration written for it still starts.
 _OF_REFERENCE = re.compile(
-    r"SQLALCHEMY_TRACK_MODIFICATIONS|USERINFO_MAP|OIDC_USE_REFRESH_TOKEN|CACHE_.+"
+    r"SQLALCHEMY_TRACK_MODIFICATIONS|OIDC_USE_REFRESH_TOKEN|CACHE_.+"
     r"|SESSION_(?:FILE_.+|REDIS|PERMANENT|USE_SIGNER|KEY_PREFIX|SQLALCHEMY.*|COOKIE_.+|CACHELIB.*|SERIALIZATION_FORMAT)"
 )
 _OF_FLASK = frozenset(Flask.default_config)

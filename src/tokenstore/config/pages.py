@@ -32,7 +32,7 @@ its end is dropped.
 Without `DEVELOPMENT` the store starts only with `PUBLIC_URL`, `SECRET_KEY`, `CRYPTOKEY`, `OIDC_DISCOVERY_URL`,
 `OIDC_CLIENT_ID` and `OIDC_CLIENT_SECRET`. All problems are told at once: `flask tokenstore config check` lists them,
 `flask tokenstore config show` lists every value and where it came from. A name that is no setting is a warning with
-the nearest one; settings of the reference implementation that mean nothing here (`CACHE_*`, `USERINFO_MAP`,
+the nearest one; settings of the reference implementation that mean nothing here (`CACHE_*`,
 `SQLALCHEMY_TRACK_MODIFICATIONS` …) are accepted.
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tokenstore.config.places import database_problem, redis_problem
 from tokenstore.core.redirects import origin_problem
 from tokenstore.core.secret import Secret
 from tokenstore.core.settings import setting
@@ -62,16 +63,21 @@ class Settings:
     )
     proxy_hops: int = setting(
         0,
-        "How many proxies in front of the store are ours, so that their `X-Forwarded-*` is believed.",
+        "How many proxies in front of the store are ours, so that their `X-Forwarded-For` and `X-Request-Id` are "
+        "believed.",
         least=0,
         most=8,
     )
-    ui_enabled: bool = setting(True, "Whether the pages for people are served.")
     return_url_origins: tuple[str, ...] = setting(
         (), "Origins besides our own to which a browser may return after linking or login.", check=origins_problem
     )
     cors_origins: tuple[str, ...] = setting(
         (), "Origins whose pages may call the API with the user's session.", check=origins_problem
+    )
+    metrics_token: Secret = setting(  # noqa: RUF009 - a Secret never changes
+        Secret(""),
+        "What readers of `/metrics` send as a bearer token.",
+        unset="none: `/metrics` answers only callers on the store's own machine",
     )
     log_level: str = setting("INFO", "What is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 
@@ -94,13 +100,47 @@ class Settings:
     oidc_authorized_parties: tuple[str, ...] = setting(
         (), "Clients (`azp` or `client_id`) whose access tokens the API accepts.", unset="any"
     )
-    oidc_required_scope: str = setting("", "Scope that an access token for the API has to carry.", unset="none")
+    oidc_introspection: bool = setting(
+        False,
+        "Accept opaque access tokens, too: the login provider is asked about each (RFC 7662). Needs an "
+        "`introspection_endpoint` in its metadata and a client secret.",
+    )
+    oidc_required_scope: str = setting("", "Scope that the credentials of a program have to carry.", unset="none")
     oidc_roles_claim: tuple[str, ...] = setting(
         ("realm_access.roles", "roles"), "Dotted paths where a user's roles are looked for; the first found counts."
     )
 
+    oidc_swagger_client_id: str = setting(
+        "",
+        "Public client of the login provider with which the page of the API document gets access tokens (code flow "
+        "with PKCE); its redirect URI is `PUBLIC_URL` followed by `/api/v1.0/docs/redirect_uri`.",
+        unset="none: a token has to be pasted there",
+    )
+
+    userinfo_map: Mapping[str, Any] = setting(
+        {},
+        "Functions that know users by other credentials, each called with one mapping: `basic` with `username` and "
+        "`password` of `Authorization: Basic`, `apikey-v1` with `token`, the text of `X-Api-Key`. It returns a user, "
+        "or None. A function, or its name as `module:function`.",
+    )
+    legacy_status_codes: bool = setting(
+        False,
+        "Answer clients of the reference implementation with its statuses: 403 for callers that are not known, 400 for "
+        "`not-linked` and `reauthorization-required`, under `/api/v1.0` and `/api/whoami`.",
+    )
+
     session_type: str = setting(
-        "sqlalchemy", "Where browser sessions are kept: sealed, in the database.", heading="Sessions"
+        "sqlalchemy",
+        "Where browser sessions are kept, sealed: `sqlalchemy` is the database, `redis` the Redis that `SESSION_REDIS` "
+        "names.",
+        heading="Sessions",
+    )
+    session_redis: str = setting(
+        "",
+        "The Redis of `SESSION_TYPE` `redis`: `redis://:password@host:6379/0`, with TLS `rediss://`. Needs the extra "
+        "`tokenstore[redis]`.",
+        secret=True,
+        check=redis_problem,
     )
     session_idle: int = setting(28800, "Seconds without a request after which a session ends.", least=60)
     session_lifetime: int = setting(604800, "Seconds after which a session ends in any case.", least=60)
@@ -111,10 +151,13 @@ class Settings:
         "`postgresql+psycopg://user:password@host/name`.",
         secret=True,
         heading="Database",
+        check=database_problem,
     )
     sqlalchemy_engine_options: Mapping[str, Any] = setting(
-        {"pool_pre_ping": True, "pool_recycle": 300, "pool_size": 5},
-        "Options of SQLAlchemy's `create_engine`.",
+        {},
+        "Options of SQLAlchemy's `create_engine`, each in place of what the store sets itself: `pool_size` 5, "
+        "`pool_recycle` 300, and on PostgreSQL `pool_timeout` 5, `isolation_level` and `connect_timeout` 3 in "
+        "`connect_args`. With a `poolclass` the store sets nothing of the pool.",
         secret=True,
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tokenstore.core.model import Attempt, Identity, Provider, Purpose
+from tokenstore.core.model import Attempt, Identity, Link, Provider, Purpose
 from tokenstore.core.ports import AttemptStore, ProviderClient
 from tokenstore.core.secret import Secret
+from tokenstore.core.wishes import NO_WISHES, Wishes, hints, scopes_to_ask
 
 LIFETIME = timedelta(minutes=10)
 
@@ -37,11 +37,13 @@ class Attempts:
         user: Identity | None,
         session_key: str | None,
         return_url: str,
-        hints: Mapping[str, str] | None = None,
+        wishes: Wishes = NO_WISHES,
+        link: Link | None = None,
     ) -> Begun:
-        """Save an attempt and return the provider's address for it.
+        """Save an attempt and return the provider's address for it. `link`: the one that the wishes name.
 
-        Raises ProviderUnavailable or ProviderMisconfigured (nothing is saved then) and StorageUnavailable.
+        Raises InvalidRequest (a scope that is not configured), ProviderUnavailable or ProviderMisconfigured (nothing is
+        saved then) and StorageUnavailable.
         """
         attempt = Attempt(
             state=random_value(),
@@ -52,11 +54,13 @@ class Attempts:
             user=user,
             session_key=session_key,
             return_url=return_url,
-            scopes=provider.scopes,
+            scopes=scopes_to_ask(provider, wishes, link),
             redirect_uri=provider.redirect_uri,
             expires_at=self._store.now() + LIFETIME,
+            link_id=link.id if link else None,
+            reports=wishes.reports,
         )
-        location = self._client.authorization_url(provider, attempt, hints)
+        location = self._client.authorization_url(provider, attempt, hints(provider, wishes, link))
         self._store.save(attempt)
         return Begun(location, attempt.expires_at)
 

@@ -40,14 +40,19 @@ class CallbackCheck:
         self._attempts = attempts
         self._client = client
 
-    def accept(self, callback: Callback, purpose: Purpose, provider: Provider, visitor: Visitor) -> Accepted:
-        """The attempt and the code. The attempt is over, whatever the outcome.
+    def take(self, callback: Callback) -> Attempt | None:
+        """The attempt that the callback belongs to, which is over from now on; None if it is unknown or used."""
+        state = next(iter(callback.parameters.get("state", ())), None)
+        return self._attempts.take(state) if state else None
+
+    def accept(
+        self, attempt: Attempt | None, callback: Callback, purpose: Purpose, provider: Provider, visitor: Visitor
+    ) -> Accepted:
+        """The attempt that was taken, and the code.
 
         Raises InvalidRequest (repeated or missing parameter), AttemptExpired (unknown, used, expired, other provider,
         session or user), LinkDenied (foreign issuer, or the provider said no).
         """
-        state = next(iter(callback.parameters.get("state", ())), None)
-        attempt = self._attempts.take(state) if state else None
         if callback.repeated:
             raise InvalidRequest("The provider's answer repeats a parameter. Start again.")
         if attempt is None:
@@ -58,11 +63,19 @@ class CallbackCheck:
             raise expired("another provider")
         self._same_visitor(attempt, visitor)
         self._same_issuer(callback, provider)
-        self._no_error(callback)
+        self._no_error(callback, provider)
         code = callback.one("code")
         if not code:
             raise InvalidRequest("The provider's answer has no code. Start again.")
         return Accepted(attempt, Secret(code))
+
+    def is_of(self, attempt: Attempt, purpose: Purpose, provider: Provider, visitor: Visitor) -> bool:
+        """Whether this visitor began the attempt, for this purpose and provider."""
+        try:
+            self._same_visitor(attempt, visitor)
+        except AttemptExpired:
+            return False
+        return attempt.purpose is purpose and attempt.provider_id == provider.id
 
     def _same_visitor(self, attempt: Attempt, visitor: Visitor) -> None:
         if attempt.session_key is not None and not same(attempt.session_key, visitor.session_key):
@@ -79,13 +92,13 @@ class CallbackCheck:
         if got is not None and issuer.expected is not None and got != issuer.expected:
             raise LinkDenied("The answer came from another provider. Nothing was stored. Start again.")
 
-    def _no_error(self, callback: Callback) -> None:
+    def _no_error(self, callback: Callback, provider: Provider) -> None:
         error = callback.one("error")
         if error is None:
             return
         if error in DENIALS:
-            raise LinkDenied("Access was not allowed at the provider. Nothing was stored.", debug=error)
-        raise LinkDenied("The provider reported an error. Nothing was stored. Try again later.", debug=error)
+            raise LinkDenied(f"Access was not allowed at {provider.called}. Nothing was stored.", debug=error)
+        raise LinkDenied(f"An error came from {provider.called}. Nothing was stored. Try again later.", debug=error)
 
 
 def expired(reason: str) -> AttemptExpired:

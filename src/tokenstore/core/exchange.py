@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from tokenstore.core.model import Attempt, Granted, Misconfigured, Provider, TokenSet, Unavailable, Unclear
+from tokenstore.core.model import Attempt, Callback, Granted, Misconfigured, Provider, TokenSet, Unavailable, Unclear
 from tokenstore.core.ports import ProviderClient
-from tokenstore.core.refresh import misconfigured
 from tokenstore.core.secret import Secret
-from tokenstore.errors import LinkDenied, ProviderUnavailable
+from tokenstore.errors import LinkDenied, ProviderMisconfigured, ProviderUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,15 @@ class Redeemed:
     def elapsed(self) -> timedelta:
         """Time since the request was sent."""
         return timedelta(seconds=time.monotonic() - self.sent)
+
+
+def with_callback_fields(tokens: TokenSet, provider: Provider, callback: Callback) -> TokenSet:
+    """The same with the parameters of the redirect that KEEP_CALLBACK_FIELDS names, each if it came once.
+
+    They come from the browser and prove nothing: add them only after the account is known.
+    """
+    kept = {name: value for name in provider.keep_callback_fields if (value := callback.one(name)) is not None}
+    return replace(tokens, extra={**kept, **tokens.extra})
 
 
 def redeem(
@@ -44,9 +52,11 @@ def redeem(
         case Granted(tokens):
             return Redeemed(tokens, sent)
         case Misconfigured(reason):
-            error = misconfigured(provider)
-            error.debug = reason
-            raise error
+            raise ProviderMisconfigured(
+                f"This service is refused by {provider.called}: the operator has to check the client id and client "
+                "secret that it has there.",
+                debug=reason,
+            )
         case Unavailable(reason) | Unclear(reason):
             if isinstance(outcome, Unclear) and outcome.refresh_token is not None:
                 stray(outcome.refresh_token)

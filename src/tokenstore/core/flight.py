@@ -19,10 +19,10 @@ class StillFlying(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Flight(Generic[T]):
-    """Work under way. `started` is on the monotonic clock, in seconds; `errand` says what the work was begun for."""
+    """Work under way. `started` is on the monotonic clock, in seconds; `variant`: for what of the key it was begun."""
 
     started: float
-    errand: Hashable
+    variant: Hashable
     future: Future[T]
 
     def result(self, wait_seconds: float) -> T:
@@ -46,8 +46,8 @@ class Flights(Generic[K, T]):
         self._running: dict[K, Flight[T]] = {}
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="flight")
 
-    def join(self, key: K, work: Callable[[], T], errand: Hashable = None) -> Flight[T]:
-        """The flight of this key: the running one, whatever its errand, or a new one that does `work`.
+    def join(self, key: K, work: Callable[[], T], variant: Hashable = None) -> Flight[T]:
+        """The flight of this key: the running one, whatever its variant, or a new one that does `work`.
 
         Raises RuntimeError if no work can be started: after `close`, or when the system gives no thread.
         """
@@ -55,7 +55,7 @@ class Flights(Generic[K, T]):
             running = self._running.get(key)
             if running is not None:
                 return running
-            flight: Flight[T] = Flight(time.monotonic(), errand, Future())
+            flight: Flight[T] = Flight(time.monotonic(), variant, Future())
             # Under the lock, so that nobody joins a flight that could not be started.
             self._pool.submit(self._run, key, flight, work)
             self._running[key] = flight

@@ -10,10 +10,10 @@ from typing import Any
 from tokenstore.core.attempts import Attempts, Begun
 from tokenstore.core.callback import CallbackCheck, Visitor
 from tokenstore.core.exchange import redeem
-from tokenstore.core.model import AuditEvent, Callback, Identity, Profile, Provider, Purpose
+from tokenstore.core.model import AuditEvent, Callback, Identity, Origin, Profile, Provider, Purpose
 from tokenstore.core.ports import AuditLog, ProviderClient, UserStore
 from tokenstore.core.secret import Secret
-from tokenstore.errors import PolicyDenied, ProviderMisconfigured, TokenStoreError
+from tokenstore.errors import LinkDenied, LoginDenied, NoLoginProvider, PolicyDenied, TokenStoreError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,11 @@ class LoggedIn:
 
 
 class LoginService:
-    """Begins and completes logins. provider None: no login provider is configured."""
+    """Begins and completes logins.
+
+    provider  None: no login provider is configured
+    advice    what else can be done about that, as a sentence
+    """
 
     def __init__(
         self,
@@ -39,7 +43,9 @@ class LoginService:
         check: CallbackCheck,
         client: ProviderClient,
         audit: AuditLog,
+        advice: str = "",
     ) -> None:
+        self._advice = advice
         self._provider = provider
         self._users = users
         self._attempts = attempts
@@ -56,15 +62,17 @@ class LoginService:
             Purpose.LOGIN, self._configured(), user=None, session_key=session_key, return_url=return_url
         )
 
-    def complete(self, session_key: str | None, callback: Callback) -> LoggedIn:
-        """Verify the login provider's answer and remember the user. Every failure is audited.
+    def complete(self, session_key: str | None, callback: Callback, origin: Origin | None = None) -> LoggedIn:
+        """Verify the login provider's answer and remember the user. Every failure of an attempt is audited;
+        what belongs to no attempt is logged.
 
-        Raises InvalidRequest, AttemptExpired, LinkDenied, PolicyDenied (disabled user), ProviderMisconfigured,
+        Raises InvalidRequest, AttemptExpired, LoginDenied, PolicyDenied (disabled user), ProviderMisconfigured,
         ProviderUnavailable, KeyUnavailable, StorageUnavailable.
         """
         provider = self._configured()
+        attempt = self._check.take(callback)
         try:
-            accepted = self._check.accept(callback, Purpose.LOGIN, provider, Visitor(session_key, None))
+            accepted = self._check.accept(attempt, callback, Purpose.LOGIN, provider, Visitor(session_key, None))
             tokens = redeem(self._client, provider, accepted.attempt, accepted.code).tokens
             identified = self._client.identify(provider, accepted.attempt, tokens)
             account = identified.account
@@ -75,9 +83,18 @@ class LoginService:
             if self._users.profile(profile.identity) is None:
                 raise PolicyDenied("This user is disabled. Ask the operator.")
         except TokenStoreError as error:
-            self._audit.record(AuditEvent("login.refused", "failure", provider_id=provider.id, reason=error.slug))
+            if attempt is None:  # anybody can send these without end: no row
+                log.info("a callback without an attempt was refused", extra={"provider": provider.id})
+            else:
+                self._audit.record(
+                    AuditEvent("login.refused", "failure", provider_id=provider.id, reason=error.slug, origin=origin)
+                )
+            if isinstance(error, LinkDenied):
+                raise LoginDenied(error.detail, debug=error.debug) from error
             raise
-        self._audit.record(AuditEvent("login", "success", user=profile.identity, provider_id=provider.id))
+        self._audit.record(
+            AuditEvent("login", "success", user=profile.identity, provider_id=provider.id, origin=origin)
+        )
         return LoggedIn(profile, identified.claims, tokens.id_token, accepted.attempt.return_url)
 
     def end_session_url(self, id_token: Secret | None, return_to: str) -> str | None:
@@ -92,7 +109,8 @@ class LoginService:
 
     def _configured(self) -> Provider:
         if self._provider is None:
-            raise ProviderMisconfigured(
-                "No login provider is configured. The operator has to set OIDC_DISCOVERY_URL and OIDC_CLIENT_ID."
+            need = "OIDC_DISCOVERY_URL, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET"
+            raise NoLoginProvider(
+                f"No login provider is configured. The operator has to set {need}. {self._advice}".rstrip()
             )
         return self._provider

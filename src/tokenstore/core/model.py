@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,9 +24,6 @@ LOGIN_PROVIDER = ProviderId("oidc")
 """Id of the login provider; reserved, so that it is never a token provider."""
 
 
-# --- who -------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A person at the login provider; e-mail and name never identify (OIDC Core section 5.7)."""
@@ -39,11 +37,13 @@ class CallerKind(StrEnum):
 
     SESSION = "session"
     BEARER = "bearer"
+    BASIC = "basic"
+    API_KEY = "apikey-v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: a person's session, or a program with the person's access token.
+    """Who is asking: a person's session, or a program with credentials of the person's.
 
     `client` is the bearer token's `azp`/`client_id`; `session_key` is an opaque id of the browser session (never
     the cookie's value), present for sessions only; `address` is the client's network address for the audit.
@@ -59,6 +59,30 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """Where a person is logged in: one browser, from its login to `ends_at` at the latest. `agent`: its looks."""
+
+    id: UUID
+    agent: str | None
+    created_at: datetime
+    seen_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutNotice:
+    """What a logout token says (OIDC Back-Channel Logout 1.0 section 2.4): whose logins end; all of them without `sid`.
+
+    `id` is the token's `jti`; at least one of `subject` and `sid` is there.
+    """
+
+    issuer: str
+    id: str
+    subject: str | None
+    sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What the login provider says of a user, kept for display and for the account policy."""
 
@@ -66,9 +90,6 @@ class Profile:
     name: str | None = None
     email: str | None = None
     email_verified: bool = False
-
-
-# --- providers --------------------------------------------------------------------------------------------
 
 
 class ProviderKind(StrEnum):
@@ -119,6 +140,7 @@ class Endpoints:
     jwks: str | None = None
     userinfo: str | None = None
     revoke: str | None = None
+    introspect: str | None = None
     end_session: str | None = None
 
 
@@ -131,6 +153,9 @@ class DisplayMetadata:
     url: str | None = None
     icon: str | None = None
     logo: str | None = None
+
+
+_OFFLINE = frozenset({"offline_access", "refresh_token", "access_type=offline", "token_access_type=offline"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +173,18 @@ class Provider:
     discovery_url: str | None = None
     endpoints: Endpoints = Endpoints()
     client_secret: Secret | None = None
+    further_secrets: tuple[Secret, ...] = ()
     auth_method: str = "client_secret_basic"
     scopes: tuple[str, ...] = ()
     scope_separator: str = " "
+    scope_param: str = "scope"
     pkce: bool = True
     prompt: str | None = None
     authorize_params: tuple[tuple[str, str], ...] = ()
     token_params: tuple[tuple[str, str], ...] = ()
+    body_format: str = "form"
+    refresh_params: tuple[tuple[str, str], ...] = ()
+    refreshes: bool = True
     audience_style: str = "none"
     refresh_scope: str = "none"
     refresh_ends_access: bool = False
@@ -164,14 +194,26 @@ class Provider:
     default_expires_in: timedelta | None = None
     terminal_errors: frozenset[str] = frozenset()
     token_types: frozenset[str] = frozenset({"bearer"})
+    token_path: str | None = None
+    extra_tokens_path: str | None = None
+    keep_fields: tuple[str, ...] = ()
+    keep_callback_fields: tuple[str, ...] = ()
     subject_field: str = "sub"
     name_field: str = "name"
     email_field: str = "email"
     account_match: str = "auto"
+    multi_account: bool = True
     allowed_hosts: frozenset[str] = frozenset()
     browser_tokens: bool = True
     id_token_algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
     metadata: DisplayMetadata = DisplayMetadata()
+
+    @property
+    def called(self) -> str:
+        """What texts for people call it, in the middle of a sentence."""
+        if self.id == LOGIN_PROVIDER:
+            return "the login provider"
+        return self.metadata.name or f"the provider {self.id}"
 
     @property
     def effective_issuer(self) -> str:
@@ -183,11 +225,9 @@ class Provider:
 
     @property
     def expects_refresh_token(self) -> bool:
-        """Whether linking without a refresh token is a failure: the scopes asked for offline access."""
-        return "offline_access" in self.scopes
-
-
-# --- tokens -----------------------------------------------------------------------------------------------
+        """Whether linking without a refresh token is a failure: offline access was asked for, in whatever way."""
+        asked = {*self.scopes, *("=".join(parameter) for parameter in self.authorize_params)}
+        return self.refreshes and not asked.isdisjoint(_OFFLINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +260,8 @@ class TokenSet:
     """What a token endpoint returned, read and checked (RFC 6749 section 5.1).
 
     Lifetimes count from the moment of sending the request and already carry the safety allowance; None = not
-    said. `scopes` None = as requested. `extra` holds the kept fields.
+    said. `scopes` None = as requested. `extra` holds the kept fields. `others` are the tokens for further resource
+    servers that came along, by the server's name; they have no refresh token of their own here.
     """
 
     access_token: Secret
@@ -231,6 +272,7 @@ class TokenSet:
     scopes: frozenset[str] | None = None
     id_token: Secret | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    others: Mapping[str, TokenSet] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +298,6 @@ class AccessToken:
         """Whether it is known to outlive now + margin. An unknown end counts as fresh: it is served until refused."""
         left = self.left(now)
         return left is None or left >= margin
-
-
-# --- links ------------------------------------------------------------------------------------------------
 
 
 class LinkState(StrEnum):
@@ -307,6 +346,11 @@ class Link:
     last_error: str | None = None
     last_error_at: datetime | None = None
 
+    def refreshable_by(self, client_id: str) -> bool:
+        """Whether it holds a refresh token that was given to this client and not refused since."""
+        alive = self.state in {LinkState.ACTIVE, LinkState.SUSPECT}
+        return alive and self.has_refresh_token and self.client_id == client_id
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -319,12 +363,11 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to spend a link's refresh token until `until` (database clock). `version` is the fence."""
+    """The right to spend a link's refresh token until its `lease_until` (database clock). `version` is the fence."""
 
     link: Link
     owner: str
     version: int
-    until: datetime
     refresh_token: Secret
     previous_token: Secret | None
 
@@ -339,9 +382,6 @@ class HandOut:
     cached: bool
 
 
-# --- attempts ---------------------------------------------------------------------------------------------
-
-
 class Purpose(StrEnum):
     """What an attempt is for."""
 
@@ -354,7 +394,8 @@ class Attempt:
     """A login or a linking under way; taken once (RFC 9700 section 4.7).
 
     `state`, `nonce` and `code_verifier` hold ≥ 128 random bits each. `user` None: a login. `session_key` None: begun
-    by a program with a bearer token.
+    by a program with a bearer token. `link_id`: the link that is to be renewed. `reports`: the return address is told
+    the result in its query.
     """
 
     state: Secret
@@ -368,6 +409,8 @@ class Attempt:
     scopes: tuple[str, ...]
     redirect_uri: str
     expires_at: datetime
+    link_id: LinkId | None = None
+    reports: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,9 +430,6 @@ class Callback:
         return any(len(values) > 1 for values in self.parameters.values())
 
 
-# --- what a provider answered -----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Granted:
     """200 with a usable token."""
@@ -402,6 +442,10 @@ class Refused:
     """A terminal error code about this grant, e.g. `invalid_grant`: ambiguous until re-read and confirmed."""
 
     code: str
+
+
+ACCOUNT_CHANGED = "account-changed"
+"""Code of `Refused` where a refresh brought tokens of another account; they are not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,12 +496,20 @@ class RevocationResult(StrEnum):
     FAILED = "failed"
 
 
-# --- audit ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from: network address, and its name in the log."""
+
+    address: str | None
+    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One lifecycle event, written in the transaction it belongs to. `action` is listed in the events reference."""
+    """One lifecycle event, written in the transaction it belongs to. `action` is listed in the events reference.
+
+    `origin` is for events without a caller, who brings one along.
+    """
 
     action: str
     outcome: str
@@ -466,3 +518,4 @@ class AuditEvent:
     provider_id: str | None = None
     link_id: LinkId | None = None
     reason: str | None = None
+    origin: Origin | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from tokenstore.core.model import Caller, LinkState, Provider
+from tokenstore.core.model import Caller, LinkId, LinkState, Provider
 from tokenstore.core.policy import Action, Policy
 from tokenstore.core.ports import LinkStore, Standing
 from tokenstore.core.registry import Registry
@@ -40,10 +40,12 @@ class ScopeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkOverview:
-    """One link and its status."""
+    """One link and its status. `new_scopes`: configured since it was linked, so that they were not asked for yet."""
 
     standing: Standing
     status: Status
+    scope_status: ScopeStatus
+    new_scopes: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,18 @@ class OverviewService:
         self._policy = policy
         self._links = links
 
+    def providers(self, caller: Caller) -> Sequence[Provider]:
+        """All providers in configured order; no link is read. Raises PolicyDenied."""
+        self._policy.require(caller, caller.identity, Action.LIST)
+        return tuple(self._registry)
+
+    def provider_of(self, caller: Caller, link_id: LinkId) -> Provider | None:
+        """The provider of one of the caller's links, None if there is no such link. Raises as `authorizations` does."""
+        for overview in self.authorizations(caller):
+            if any(one.standing.link.id == link_id for one in overview.links):
+                return overview.provider
+        return None
+
     def authorizations(self, caller: Caller) -> Sequence[ProviderOverview]:
         """All providers in configured order. Raises PolicyDenied, StorageUnavailable."""
         self._policy.require(caller, caller.identity, Action.LIST)
@@ -81,18 +95,28 @@ class OverviewService:
 
 def provider_overview(provider: Provider, standings: Sequence[Standing]) -> ProviderOverview:
     """The overview of one provider from the user's links there, the default one first."""
-    links = [LinkOverview(standing, link_status(provider, standing)) for standing in standings]
+    links = [link_overview(provider, standing) for standing in standings]
     default = next((link for link in links if link.standing.link.is_default), None)
     if default is None:
         return ProviderOverview(provider, links, Status.NOT_LINKED, ScopeStatus.OK)
-    return ProviderOverview(provider, links, default.status, scope_status(provider, default.standing))
+    return ProviderOverview(provider, links, default.status, default.scope_status)
+
+
+def link_overview(provider: Provider, standing: Standing) -> LinkOverview:
+    """The overview of one link."""
+    new_scopes = [scope for scope in provider.scopes if scope not in standing.link.scopes_requested]
+    return LinkOverview(standing, link_status(provider, standing), scope_status(provider, standing), new_scopes)
 
 
 def link_status(provider: Provider, standing: Standing) -> Status:
-    """What a caller who asked for this link's token would meet."""
+    """Whether the link will go on giving tokens, as people should be told.
+
+    A caller may fare better: an access token that still lives is given out whatever this says.
+    """
     link, now = standing.link, standing.now
     alive = standing.has_access_token and (standing.access_expires_at is None or standing.access_expires_at > now)
-    refreshable = link.has_refresh_token and link.client_id == provider.client_id and link.state is not LinkState.BROKEN
+    renewable = link.has_refresh_token and provider.refreshes and link.client_id == provider.client_id
+    refreshable = renewable and link.state is not LinkState.BROKEN
     if not refreshable:
         return Status.OK if alive and link.state is not LinkState.BROKEN else Status.REAUTHORIZATION_REQUIRED
     if link.state is LinkState.SUSPECT:

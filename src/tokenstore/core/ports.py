@@ -9,12 +9,13 @@ cannot be opened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from tokenstore.core.lessons import Fact
 from tokenstore.core.model import (
     AccessToken,
     Account,
@@ -26,6 +27,8 @@ from tokenstore.core.model import (
     Lease,
     Link,
     LinkId,
+    Login,
+    LogoutNotice,
     Outcome,
     Profile,
     Provider,
@@ -49,10 +52,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a refresh ended without a token. `retry_in` None: no back-off (the next caller may try at once)."""
+    """Why a refresh ended without a token, and after which time the next may be tried.
+
+    `counts`: whether it is one more failure in a row of the link.
+    """
 
     reason: str
-    retry_in: timedelta | None = None
+    retry_in: timedelta
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,26 @@ class NewLink:
     tokens: TokenSet
     scopes_requested: frozenset[str]
     elapsed: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A completed linking that waits for the person's word. `elapsed` is the time since the token request was sent.
+
+    `link_id`: the link that was to be renewed, if one was named. Where the browser goes then: as in the attempt.
+    """
+
+    id: UUID
+    user: Identity
+    provider_id: ProviderId
+    client_id: str
+    account: Account
+    tokens: TokenSet
+    scopes_requested: frozenset[str]
+    elapsed: timedelta
+    return_url: str
+    reports: bool
+    link_id: LinkId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +121,25 @@ class UserStore(Protocol):
 
     def profile(self, identity: Identity) -> Profile | None:
         """The stored profile, None if unknown or disabled."""
+
+
+class LoginStore(Protocol):
+    """Where people are logged in. A login is over when its browser says so, when somebody ends it, or with time."""
+
+    def begin(self, user: Identity, sid: str | None, agent: str | None) -> UUID:
+        """Keep a new login of a known user; `sid`: the login provider's name of it. Raises PolicyDenied if disabled."""
+
+    def holder(self, login_id: UUID) -> Identity | None:
+        """Whose login this is, counted as seen now; None if it is over or the user is disabled."""
+
+    def logins(self, user: Identity) -> Sequence[Login]:
+        """The logins of a user that are not over, the one seen last first."""
+
+    def end(self, user: Identity, login_id: UUID | None, event: AuditEvent) -> int:
+        """End one login of the user, or all; how many there were. An event is written if there were any."""
+
+    def end_by_notice(self, notice: LogoutNotice, keep: timedelta, event: AuditEvent) -> int | None:
+        """End what the notice names; how many there were. None: this notice came before, within the time `keep`."""
 
 
 class LinkStore(Protocol):
@@ -135,20 +181,30 @@ class LinkStore(Protocol):
         newest there is. No refresh token in `tokens`: the stored one is kept. Heals suspect and broken links.
         """
 
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret) -> bool:
+    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
         """Keep a new refresh token that came in an otherwise useless answer; fenced like `save_refreshed`.
 
-        The link's access tokens stay as they are and the lease is given back. False: the fence was missed.
+        The link's access tokens stay as they are, the lease is given back and the failure recorded. False: the fence
+        was missed.
         """
 
-    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> None:
-        """After a missed fence: unlinked, what was received is queued for revocation; else kept as previous token."""
+    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> UUID | None:
+        """After a missed fence: find a place for what was received.
+
+        Unlinked, or linked again with another client: it is queued for revocation and the outbox row returned. Else
+        the refresh token is kept as the previous one, unless it is the current one: then our own write moved the link.
+        """
 
     def break_link(self, lease: Lease, reason: str, event: AuditEvent) -> bool:
-        """Mark the link broken if the version has not moved; False when it has."""
+        """Mark the link broken; False if it has moved or somebody else has taken the lease meanwhile."""
 
     def attach(self, new: NewLink, event: AuditEvent) -> Link:
-        """Store a completed linking; the same account again updates its row (version + 1, active)."""
+        """Store a completed linking; the same account again updates its row (active).
+
+        Version + 1, unless no refresh token came and the stored one goes on: then a refresh under way goes on, too.
+        What is still owed for the same grant is dropped where revoking a token ends the grant. An account that other
+        users have linked is audited at all of them.
+        """
 
     def unlink(
         self, user: Identity, provider_id: ProviderId | None, link_id: LinkId | None, event: AuditEvent
@@ -159,12 +215,24 @@ class LinkStore(Protocol):
         user's to unlink. A deleted default passes to the oldest link left.
         """
 
+    def name(self, user: Identity, link_id: LinkId, label: str | None, event: AuditEvent) -> Link | None:
+        """Set or remove the label of a link; `event` is written, with its provider and id, if that changes it.
+
+        None: the user has no such link. A link that is unlinked and linked again keeps its label.
+        """
+
+    def make_default(self, user: Identity, link_id: LinkId, event: AuditEvent) -> Link | None:
+        """Make a link the default one at its provider, in place of another; `event` and None as for `name`."""
+
 
 class AttemptStore(Protocol):
     """Attempts, sealed, each taken once."""
 
     def save(self, attempt: Attempt) -> None:
-        """Keep an attempt until `expires_at`; at most five stay open per browser session (the oldest goes)."""
+        """Keep an attempt until `expires_at`; the oldest of more than five open ones goes.
+
+        They are counted per browser session; those begun by programs per user and provider.
+        """
 
     def take(self, state: str) -> Attempt | None:
         """Remove and return the attempt of this state; None if unknown or taken. Fifty parallel takers: one gets it.
@@ -174,6 +242,25 @@ class AttemptStore(Protocol):
 
     def now(self) -> datetime:
         """The database's clock, by which attempts expire."""
+
+
+class WaitingStore(Protocol):
+    """Tokens that wait for a person's word, sealed, each taken once."""
+
+    def save(self, waiting: Waiting, session_key: str, patience: timedelta) -> None:
+        """Keep it for this browser session and this long. Raises PolicyDenied for an unknown or disabled user."""
+
+    def find(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
+        """What waits there for this user in this session; None also when its time is over."""
+
+    def take(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
+        """Remove and return it. Parallel takers: one gets it."""
+
+    def take_stale(self, user: Identity | None = None, provider_id: ProviderId | None = None) -> Sequence[Waiting]:
+        """Remove and return some of what is too old, and what waits for this user at this provider if one is named.
+
+        What cannot be opened is removed and not returned.
+        """
 
 
 class AuditLog(Protocol):
@@ -186,8 +273,14 @@ class AuditLog(Protocol):
 class Outbox(Protocol):
     """Work owed to providers: tokens to be revoked."""
 
-    def queue_revocation(self, provider: Provider, user: Identity, token: Secret) -> UUID:
-        """Queue a token that belongs to no stored link (a linking that failed after the exchange)."""
+    def queue_revocation(
+        self, provider: Provider, user: Identity, token: Secret, account: Account | None = None
+    ) -> UUID | None:
+        """Queue a token that belongs to no stored link (a linking that failed after the exchange).
+
+        None, nothing queued: revoking a token ends the grant at this provider, and a link that is not revoked may
+        rest on it, be it anybody's link to this account or, with the account unknown, any of the user's.
+        """
 
     def claim(self, outbox_id: UUID, length: timedelta) -> PendingRevocation | None:
         """Take the row for this long; None if it is gone, taken or not due."""
@@ -197,6 +290,13 @@ class Outbox(Protocol):
 
     def postpone(self, outbox_id: UUID, retry_in: timedelta) -> None:
         """Count the attempt and try again later."""
+
+
+class ProviderFacts(Protocol):
+    """What was learned of providers' ways."""
+
+    def learn(self, provider_id: ProviderId, facts: Collection[Fact]) -> None:
+        """Keep what is new; costs nothing for what this process has kept before. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +334,18 @@ class ProviderClient(Protocol):
     def identify(self, provider: Provider, attempt: Attempt, tokens: TokenSet) -> Identified:
         """The account: verified ID token, else userinfo, else the token response. Raises LinkDenied if none."""
 
-    def refresh(self, provider: Provider, refresh_token: Secret, asked: Asked, granted: frozenset[str]) -> Outcome:
-        """One POST to the refresh endpoint (RFC 6749 section 6); the caller decides about retries."""
+    def refresh(
+        self,
+        provider: Provider,
+        refresh_token: Secret,
+        asked: Asked,
+        granted: frozenset[str],
+        account: Account | None = None,
+    ) -> Outcome:
+        """One POST to the refresh endpoint (RFC 6749 section 6); the caller decides about retries.
+
+        Tokens that show another subject or issuer than `account` are Refused as ACCOUNT_CHANGED.
+        """
 
     def revoke(self, provider: Provider, token: Secret) -> RevocationResult:
         """One RFC 7009 call: CONFIRMED, UNSUPPORTED (no endpoint) or FAILED. Does not raise for provider faults."""

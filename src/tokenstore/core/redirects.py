@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 _VISIBLE = re.compile(r"[!-\[\]-~]{1,2048}")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -116,6 +118,13 @@ def origin_problem(text: str) -> str | None:
     if scheme == "http" and not (host == "localhost" or (address is not None and address.is_loopback)):
         return "is plain http and not on this machine: use https"
     return None
+
+
+def with_result(url: str, result: Mapping[str, str]) -> str:
+    """A return address with these parameters at the end of its query; nothing else of it changes."""
+    address, hash_sign, fragment = url.partition("#")
+    mark = "&" if "?" in address else "?"
+    return f"{address}{mark}{urlencode(result)}{hash_sign}{fragment}"
 
 
 def _is_page(path: str) -> bool:

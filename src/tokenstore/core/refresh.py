@@ -15,7 +15,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import uuid4
 
+from tokenstore.core.lessons import GRACE, Fact, of_refresh
+from tokenstore.core.metrics import Metrics
 from tokenstore.core.model import (
+    ACCOUNT_CHANGED,
     AccessToken,
     Asked,
     AuditEvent,
@@ -35,7 +38,8 @@ from tokenstore.core.model import (
     Unavailable,
     Unclear,
 )
-from tokenstore.core.ports import Failure, LinkStore, ProviderClient
+from tokenstore.core.ports import Failure, LinkStore, ProviderClient, ProviderFacts
+from tokenstore.core.revocation import Revoker
 from tokenstore.core.secret import Secret
 from tokenstore.errors import (
     NotLinked,
@@ -61,6 +65,12 @@ SAVE_FOR_SECONDS = 60.0
 BACK_OFF_FIRST = timedelta(seconds=5)
 BACK_OFF_MOST = timedelta(minutes=15)
 RETRY_AFTER_MOST = timedelta(hours=1)
+MISCONFIGURED_PAUSE = timedelta(seconds=10)
+"""How long a link is not tried again whose provider refuses this service, until the operator has mended it."""
+
+MISCONFIGURED = "misconfigured:"
+"""What the recorded reason of such a failure starts with."""
+
 RETRIES_WHEN_UNAVAILABLE = 2
 RETRIES_WHEN_UNCLEAR = 1
 
@@ -103,10 +113,22 @@ class Refresher:
     """
 
     def __init__(
-        self, links: LinkStore, client: ProviderClient, *, node: str, wait_seconds: float, timing: Timing | None = None
+        self,
+        links: LinkStore,
+        client: ProviderClient,
+        facts: ProviderFacts,
+        revoker: Revoker,
+        metrics: Metrics,
+        *,
+        node: str,
+        wait_seconds: float,
+        timing: Timing | None = None,
     ) -> None:
         self._links = links
         self._client = client
+        self._facts = facts
+        self._revoker = revoker
+        self._metrics = metrics
         self._node = node
         self._wait_seconds = wait_seconds
         self._timing = timing or Timing()
@@ -157,26 +179,29 @@ class Refresher:
 
     def _spend(self, errand: Errand, lease: Lease) -> AccessToken:
         """Spend the lease's refresh token: calls with retries, then the outcome's consequence."""
-        outcome, sent = self._call_until_clear(errand, lease, lease.refresh_token)
-        strict = errand.provider.rotation.kind is RotationKind.STRICT
-        if isinstance(outcome, Refused) and lease.previous_token is not None and not strict:
+        spent, facts = lease.refresh_token, frozenset[Fact]()
+        outcome, sent = self._call_until_clear(errand, lease, spent)
+        if lease.previous_token is not None and may_try_previous(errand.provider, outcome):
             log.warning("refresh token refused, trying the previous one", extra={"link": str(lease.link.id)})
             self._renew(errand, lease)
-            outcome, sent = self._call_until_clear(errand, lease, lease.previous_token)
+            spent, facts = lease.previous_token, frozenset({GRACE})
+            outcome, sent = self._call_until_clear(errand, lease, spent)
         match outcome:
             case Granted(tokens):
-                return self._save(errand, lease, tokens, sent)
+                token = self._save(errand, lease, tokens, sent)
+                self._facts.learn(errand.provider.id, facts | of_refresh(tokens, spent))
+                return token
             case Refused(code):
                 raise self._break(errand, lease, code)
             case Misconfigured(code):
-                self._links.release_lease(lease, None)
+                failure = Failure(MISCONFIGURED + code, MISCONFIGURED_PAUSE, counts=False)
+                self._links.release_lease(lease, failure)
                 log.error("provider refuses this service", extra={"provider": errand.provider.id, "code": code})
                 raise misconfigured(errand.provider)
             case ScopeRefused(code):
                 self._links.release_lease(lease, None)
                 raise ScopeNotGranted(
-                    "The provider does not give this scope, audience or resource for the link. "
-                    "Ask for less, or link the account again with more.",
+                    "The provider does not give this scope, audience or resource for the link. Ask for less.",
                     provider_id=errand.provider.id,
                     debug=code,
                 )
@@ -187,7 +212,7 @@ class Refresher:
 
     def _call(self, provider: Provider, lease: Lease, token: Secret, asked: Asked) -> Outcome:
         try:
-            return self._client.refresh(provider, token, asked, lease.link.scopes_granted)
+            return self._client.refresh(provider, token, asked, lease.link.scopes_granted, lease.link.account)
         except ProviderUnavailable as error:  # its metadata cannot be had
             return Unavailable(error.debug or error.slug)
         except ProviderMisconfigured as error:
@@ -224,28 +249,60 @@ class Refresher:
             raise _Moved
 
     def _save(self, errand: Errand, lease: Lease, tokens: TokenSet, sent: float) -> AccessToken:
-        """The token set into the database before anything else happens."""
+        """The token set into the database before anything else happens.
+
+        If the database takes it and cannot keep it, at least the refresh token is kept.
+        """
         event = AuditEvent(
             "token.refresh", "success", errand.caller, errand.caller.identity, errand.provider.id, errand.link.id
         )
 
         def save() -> AccessToken | None:
+            received = self._with_kept(errand, tokens)
             elapsed = timedelta(seconds=self._timing.monotonic() - sent)
-            return self._links.save_refreshed(lease, errand.provider, tokens, errand.asked, elapsed, event)
+            return self._links.save_refreshed(lease, errand.provider, received, errand.asked, elapsed, event)
 
-        token = self._insist(lease, save)
+        try:
+            token = self._insist(lease, save, StorageUnavailable)
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            log.exception("a refresh cannot be saved whole", extra={"link": str(lease.link.id)})
+            raise self._keep_what_came(errand, lease, "internal", tokens.refresh_token) from error
         if token is None:
-            self._insist(lease, lambda: self._links.settle_superseded(lease, tokens))
-            raise _Moved
+            raise self._superseded(lease, tokens)
         return token
 
-    def _insist(self, lease: Lease, write: Callable[[], T]) -> T:
-        """Offer what a provider gave to a database that does not take it, again and again (60 s)."""
+    def _superseded(self, lease: Lease, tokens: TokenSet) -> _Moved:
+        """Tokens that missed the fence: kept, or revoked."""
+        self._metrics.fence_missed(lease.link.provider_id)
+        owed = self._insist(lease, lambda: self._links.settle_superseded(lease, tokens))
+        if owed is not None:
+            self._revoker.settle(owed)
+        return _Moved()
+
+    def _with_kept(self, errand: Errand, tokens: TokenSet) -> TokenSet:
+        """The tokens with the kept fields that came at linking or earlier and that this answer does not repeat."""
+        provider = errand.provider
+        names = {*provider.keep_fields, *provider.keep_callback_fields} - tokens.extra.keys()
+        if not names:
+            return tokens
+        plain = Asked().variant
+        holding = self._links.read(errand.caller.identity, provider.id, errand.link.id, plain)
+        before = holding.token.extra if holding is not None and holding.token is not None else {}
+        kept = {name: value for name, value in before.items() if name in names}
+        return replace(tokens, extra={**kept, **tokens.extra})
+
+    def _insist(self, lease: Lease, write: Callable[[], T], when: type[Exception] = Exception) -> T:
+        """Offer what a provider gave to a database that does not take it, again and again (60 s).
+
+        `when`: after which errors; any other is raised at once.
+        """
         give_up = self._timing.monotonic() + SAVE_FOR_SECONDS
         while True:
             try:
                 return write()
-            except StorageUnavailable:
+            except when:
                 if self._timing.monotonic() >= give_up:
                     log.critical("a refreshed token could not be saved", extra={"link": str(lease.link.id)})
                     raise
@@ -258,6 +315,7 @@ class Refresher:
         )
         if not self._links.break_link(lease, code, event):
             raise _Moved
+        self._metrics.link_broken(errand.provider.id)
         return reauthorization_required(errand.provider, None)
 
     def _keep_what_came(
@@ -265,11 +323,10 @@ class Refresher:
     ) -> TokenStoreError:
         if refresh_token is None:
             return self._back_off(errand, lease, reason, None)
-        if not self._insist(lease, lambda: self._links.save_rotation(lease, errand.provider, refresh_token)):
-            received = TokenSet(access_token=refresh_token, refresh_token=refresh_token)
-            self._insist(lease, lambda: self._links.settle_superseded(lease, received))
-            raise _Moved
-        return unavailable(BACK_OFF_FIRST)
+        failure = Failure(reason, back_off(lease.link.fail_count))
+        if not self._insist(lease, lambda: self._links.save_rotation(lease, errand.provider, refresh_token, failure)):
+            raise self._superseded(lease, TokenSet(access_token=refresh_token, refresh_token=refresh_token))
+        return unavailable(back_off(lease.link.fail_count))
 
     def _back_off(self, errand: Errand, lease: Lease, reason: str, retry_after: timedelta | None) -> TokenStoreError:
         pause = min(retry_after, RETRY_AFTER_MOST) if retry_after else back_off(lease.link.fail_count)
@@ -283,14 +340,23 @@ def back_off(fail_count: int) -> timedelta:
     return min(BACK_OFF_FIRST * (1 << min(fail_count, 10)), BACK_OFF_MOST)
 
 
+def may_try_previous(provider: Provider, outcome: Outcome) -> bool:
+    """Whether a refresh token that was replaced may be tried after this outcome of the current one."""
+    if not isinstance(outcome, Refused) or outcome.code == ACCOUNT_CHANGED:
+        return False
+    return provider.rotation.kind is not RotationKind.STRICT
+
+
 def obstacle(provider: Provider, holding: Holding) -> TokenStoreError | None:
     """Why this link cannot be refreshed now, or None if it can. Says nothing of a token already in hand."""
     link = holding.link
     if link.state is LinkState.BROKEN:
         return reauthorization_required(provider, link.last_error_at)
-    if link.client_id != provider.client_id or not link.has_refresh_token:
+    if link.client_id != provider.client_id or not link.has_refresh_token or not provider.refreshes:
         return reauthorization_required(provider, None)
     if link.next_try_at is not None and link.next_try_at > holding.now:
+        if link.last_error is not None and link.last_error.startswith(MISCONFIGURED):
+            return misconfigured(provider)
         return unavailable(link.next_try_at - holding.now)
     return None
 

@@ -27,6 +27,3 @@ class Registry:
 
     def __iter__(self) -> Iterator[Provider]:
         return iter(self._providers.values())
-
-    def __len__(self) -> int:
-        return len(self._providers)

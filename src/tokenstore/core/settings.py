@@ -7,6 +7,7 @@ file. From the rows come parser, checks, redacted dump and reference page. Where
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import json
 import re
@@ -137,7 +138,9 @@ def parse(row: Setting, value: object) -> object:
         return row.default
     typed = _PARSERS[row.kind](value)
     if row.choices and typed not in row.choices:
-        raise ValueError(f"is {typed!r}: write one of {', '.join(row.choices)}")
+        near = difflib.get_close_matches(str(typed), row.choices, n=1)
+        meant = f"did you mean {near[0]}? Write" if near else "write"
+        raise ValueError(f"is {typed!r}: {meant} one of {', '.join(row.choices)}")
     if isinstance(typed, int) and row.least is not None and typed < row.least:
         raise ValueError(f"is {typed}: the least is {row.least}")
     if isinstance(typed, int) and row.most is not None and typed > row.most:

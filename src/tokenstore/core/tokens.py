@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from tokenstore.core.flight import Flight, Flights, StillFlying
+from tokenstore.core.metrics import Metrics
 from tokenstore.core.model import AccessToken, Asked, Caller, HandOut, Holding, LinkId, Provider
 from tokenstore.core.policy import Action, Policy
 from tokenstore.core.ports import LinkStore
@@ -44,6 +45,7 @@ class TokenService:
         links: LinkStore,
         refresher: Refresher,
         flights: TokenFlights,
+        metrics: Metrics,
         *,
         wait_seconds: float,
     ) -> None:
@@ -52,6 +54,7 @@ class TokenService:
         self._links = links
         self._refresher = refresher
         self._flights = flights
+        self._metrics = metrics
         self._wait_seconds = wait_seconds
 
     def fresh_token(
@@ -82,7 +85,7 @@ class TokenService:
             if may_refresh and wants_refresh_ahead(provider, holding):
                 with suppress(RefreshInProgress):
                     self._flight(caller, provider, holding, asked)
-            return handed_out(holding, cached=True)
+            return self._hand_out(holding, cached=True)
         try:
             problem = obstacle(provider, holding)
             if problem is not None:
@@ -90,17 +93,17 @@ class TokenService:
             if not may_refresh:
                 raise RefreshInProgress("No fresh token is at hand; a GET request fetches one.")
             if not force and leased(holding) and has_life(holding):
-                return handed_out(holding, cached=True)
+                return self._hand_out(holding, cached=True)
             return self._refreshed(caller, provider, holding, asked)
         except TokenStoreError as error:
-            if not has_life(holding) or (force and holding.link.has_refresh_token):
+            if not has_life(holding) or (force and holding.link.has_refresh_token and provider.refreshes):
                 raise
             # Read again: time has passed, and what was unlinked meanwhile is not handed out.
             present = self._read(caller, provider, holding.link.id, asked)
             if not has_life(present):
                 raise
             log.info("handing out the present token", extra={"link": str(present.link.id), "because": error.slug})
-            return handed_out(present, cached=True)
+            return self._hand_out(present, cached=True)
 
     def _read(self, caller: Caller, provider: Provider, link_id: LinkId | None, asked: Asked) -> Holding:
         holding = self._links.read(caller.identity, provider.id, link_id, asked.variant)
@@ -117,8 +120,17 @@ class TokenService:
             raise RefreshInProgress("No refresh can be started just now. Ask again.", debug=str(error)) from error
 
     def _refreshed(self, caller: Caller, provider: Provider, before: Holding, asked: Asked) -> HandOut:
-        """Join or start the link's flight, then read again, so that nothing is handed out after an unlink."""
+        """Join or start the link's flight and hand out what it brought."""
         arrived = time.monotonic()
+        try:
+            return self._hand_out(self._after_flight(caller, provider, before, asked, arrived), cached=False)
+        finally:
+            self._metrics.waited(provider.id, time.monotonic() - arrived)
+
+    def _after_flight(
+        self, caller: Caller, provider: Provider, before: Holding, asked: Asked, arrived: float
+    ) -> Holding:
+        """What there is after the flight, read again, so that nothing is handed out after an unlink."""
         while True:
             flight = self._flight(caller, provider, before, asked)
             try:
@@ -127,13 +139,16 @@ class TokenService:
             except StillFlying:
                 raise still_under_way() from None
             except ScopeNotGranted:
-                if flight.errand == asked.variant:
+                if flight.variant == asked.variant:
                     raise
             after = self._read(caller, provider, before.link.id, asked)
             if is_newer(after, before):
-                return handed_out(after, cached=False)
-            if time.monotonic() - arrived >= self._wait_seconds:
-                raise still_under_way()
+                return after
+
+    def _hand_out(self, holding: Holding, *, cached: bool) -> HandOut:
+        given = handed_out(holding, cached=cached)
+        self._metrics.handed_out(holding.link.provider_id, cached=cached)
+        return given
 
 
 def still_under_way() -> RefreshInProgress:
@@ -211,13 +226,14 @@ def check_asked(provider: Provider, holding: Holding, asked: Asked) -> None:
     """Raise ScopeNotGranted unless the scope asked for lies within the granted one and audiences can be asked for."""
     missing = asked.scopes - holding.link.scopes_granted
     if missing:
+        names, offered = ", ".join(sorted(missing)), missing <= frozenset(provider.scopes)
+        mend = "Link the account again" if offered else f"Ask the operator to add it to SCOPE of {provider.id!r}"
         raise ScopeNotGranted(
-            f"The link does not cover: {', '.join(sorted(missing))}. Link the account again with these scopes.",
-            provider_id=provider.id,
+            f"The link does not cover: {names}. {mend}.", provider_id=provider.id, linking_mends=offered
         )
-    if (asked.audience and provider.audience_style not in {"audience", "audience-repeated"}) or (
-        asked.resources and provider.audience_style != "resource"
-    ):
+    # The wire says resources in every style, an audience only by its name.
+    by_name = provider.audience_style in {"audience", "audience-repeated"} or provider.extra_tokens_path is not None
+    if (asked.audience and not by_name) or (asked.resources and provider.audience_style == "none"):
         raise ScopeNotGranted(
             f"Provider {provider.id!r} takes no such audience or resource (setting AUDIENCE_STYLE).",
             provider_id=provider.id,

@@ -1,4 +1,4 @@
-"""Callers with an access token of the login provider (RFC 6750, RFC 9068)."""
+"""Callers with an access token of the login provider (RFC 6750, RFC 9068, RFC 7662)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tokenstore.core.model import Caller, CallerKind, Identity
 from tokenstore.core.secret import Secret
 from tokenstore.errors import BadCredentials
 from tokenstore.identity.user import Authenticated, scopes_of, user_from_claims
+from tokenstore.providers.accesstoken import authorized_party
+from tokenstore.providers.fields import subject_text
 
 REMEMBER_SECONDS = 30.0
 """How long a verified token is taken as verified; never past its own end."""
@@ -45,7 +47,7 @@ class BearerScheme:
 
     def authenticate(self) -> Authenticated | None:
         """The caller of the current request; None without an `Authorization` header. Raises BadCredentials."""
-        header = request.headers.get("Authorization")
+        header = request.environ.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
         scheme, _, token = header.partition(" ")
@@ -61,7 +63,8 @@ class BearerScheme:
             return found[1]
         claims = self._verify(Secret(token))
         authenticated = Authenticated(caller_from_claims(claims), user_from_claims(claims, self._role_claims))
-        good_for = min(REMEMBER_SECONDS, float(claims["exp"]) - self._clock())
+        ends = claims.get("exp")  # introspection need not say
+        good_for = REMEMBER_SECONDS if ends is None else min(REMEMBER_SECONDS, float(ends) - self._clock())
         with self._lock:
             self._verified[key] = (self._monotonic() + good_for, authenticated)
             self._verified.move_to_end(key)
@@ -71,14 +74,21 @@ class BearerScheme:
 
 
 def caller_from_claims(claims: Mapping[str, Any]) -> Caller:
-    """The caller of a verified access token. Raises BadCredentials if it names no subject."""
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not subject:
-        raise BadCredentials("The access token names no subject.")
-    client = claims.get("azp") or claims.get("client_id")
+    """The caller of a verified access token, its client being the one that OIDC_AUTHORIZED_PARTIES is compared with.
+
+    Raises BadCredentials if subject or issuer is no printable text of at most 255 characters.
+    """
+    issuer, subject = (_name(claims.get(name)) for name in ("iss", "sub"))
+    if issuer is None or subject is None:
+        raise BadCredentials("The access token does not say whose it is.")
     return Caller(
         CallerKind.BEARER,
-        Identity(str(claims["iss"]), subject),
-        client=client if isinstance(client, str) else None,
+        Identity(issuer, subject),
+        client=_name(authorized_party(claims)),
         scopes=frozenset(scopes_of(claims)),
     )
+
+
+def _name(value: object) -> str | None:
+    """A text that every database takes; None for anything else."""
+    return subject_text(value) if isinstance(value, str) else None

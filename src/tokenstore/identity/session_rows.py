@@ -1,16 +1,15 @@
-"""The table of browser sessions: sealed bytes under an opaque id, with an idle and an absolute end.
+"""The table of browser sessions.
 
-Each method is one statement or short transaction of its own; nothing is shared with other stores. What the bytes
-mean is `sessions`' business.
+Each method is one statement or short transaction of its own; nothing is shared with other stores.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, case, delete, insert, select, type_coerce, update
 
+from tokenstore.identity.session_store import SessionRow
 from tokenstore.store.base import Instant, db_now, from_now, milliseconds
 from tokenstore.store.engine import Database
 from tokenstore.store.tables import session as table
@@ -18,22 +17,8 @@ from tokenstore.store.tables import session as table
 _PURGED_AT_ONCE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A live session, at the database's `now`."""
-
-    sealed: bytes
-    created_at: datetime
-    expires_at: datetime
-    now: datetime
-
-
 class SessionRows:
-    """Reads and writes sessions. All methods raise StorageUnavailable.
-
-    A session ends `idle` after it was last used and `lifetime` after it was made, whichever comes first, by the
-    database's clock.
-    """
+    """`SessionStore` in the database, by its clock: ends `idle` after the last use and `lifetime` after the first."""
 
     def __init__(self, database: Database, *, idle: timedelta, lifetime: timedelta) -> None:
         self._database = database

@@ -13,7 +13,7 @@ from flask.sessions import NullSession, SessionMixin
 from typing_extensions import override
 
 from tokenstore.errors import InvalidRequest
-from tokenstore.identity.session_rows import SessionRow
+from tokenstore.identity.session_store import SessionRow
 
 SID_BYTES = 32
 """Random bytes of a session id."""

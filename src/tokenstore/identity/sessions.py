@@ -1,6 +1,6 @@
-"""Browser sessions on the server: Flask-Session's interface over our table, sealed, and without pickle.
+"""Browser sessions on the server: Flask-Session's interface over a store of ours, sealed, and without pickle.
 
-The cookie holds 256 random bits; the table holds their keyed hash and the sealed content (strict msgpack). A session
+The cookie holds 256 random bits; the store has their keyed hash and the sealed content (strict msgpack). A session
 is read when first looked at, and a row is made only when something is stored.
 """
 
@@ -17,7 +17,7 @@ from flask_session.base import Serializer, ServerSideSessionInterface
 
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable, StorageUnavailable
-from tokenstore.identity.session_rows import SessionRow, SessionRows
+from tokenstore.identity.session_store import SessionRow, SessionStore
 from tokenstore.identity.session_values import SID_BYTES, BrowserSession, NoSession, for_browsers, new_sid
 from tokenstore.vault.envelope import Context, Kind
 from tokenstore.vault.vault import Label, Vault
@@ -52,7 +52,7 @@ class SealedSessions(ServerSideSessionInterface):  # type: ignore[misc]  # Flask
 
     null_session_class = NoSession
 
-    def __init__(self, app: Flask, rows: SessionRows, vault: Vault, *, secure: bool) -> None:
+    def __init__(self, app: Flask, rows: SessionStore, vault: Vault, *, secure: bool) -> None:
         super().__init__(app, key_prefix="", permanent=False, sid_length=SID_BYTES)
         self.serializer = StrictMsgpack()
         self.cookie_name = "__Host-tokenstore" if secure else "tokenstore"
@@ -138,7 +138,7 @@ class SealedSessions(ServerSideSessionInterface):  # type: ignore[misc]  # Flask
         response.vary.add("Cookie")
 
 
-def init_sessions(app: Flask, rows: SessionRows, vault: Vault, *, secure: bool) -> None:
+def init_sessions(app: Flask, rows: SessionStore, vault: Vault, *, secure: bool) -> None:
     """Gives the application its sessions; nothing is read or written before a request needs it."""
     app.session_interface = SealedSessions(app, rows, vault, secure=secure)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenstore.core.model import Caller
+from tokenstore.providers.fields import lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +21,6 @@ class User:
     roles: tuple[str, ...]
     scopes: tuple[str, ...]
     claims: Mapping[str, Any]
-
-    def has_role(self, role: str) -> bool:
-        """Whether the claims give this role."""
-        return role in self.roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ def user_from_claims(claims: Mapping[str, Any], role_claims: Iterable[str]) -> U
         name=text(claims.get("name")) or text(claims.get("preferred_username")),
         email=text(claims.get("email")),
         email_verified=claims.get("email_verified") is True,
-        roles=next((roles for path in role_claims if (roles := strings(at(claims, path)))), ()),
+        roles=next((roles for path in role_claims if (roles := strings(lookup(claims, path)))), ()),
         scopes=tuple(scopes_of(claims)),
         claims=claims,
     )
@@ -51,16 +48,6 @@ def scopes_of(claims: Mapping[str, Any]) -> list[str]:
     """The scopes of a token: `scope` as a space-separated string (RFC 9068 section 2.2.3) or a list."""
     scope = claims.get("scope")
     return scope.split() if isinstance(scope, str) else list(strings(scope))
-
-
-def at(claims: Mapping[str, Any], path: str) -> object:
-    """The value at a dotted path, None if there is none. A claim whose own name has dots is found first."""
-    if path in claims:
-        return claims[path]
-    value: object = claims
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def strings(value: object) -> tuple[str, ...]:

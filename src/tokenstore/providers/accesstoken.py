@@ -12,6 +12,10 @@ from tokenstore.providers.fields import subject_text
 from tokenstore.providers.jwks import KeySource
 from tokenstore.providers.signed import SignedToken, TokenRefused, verify_signature
 
+_OTHER_PURPOSES: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
+"""Claims of ID tokens (OIDC Core sections 2 and 3.3) and logout tokens (Back-Channel Logout section 2.4)."""
+_ACCESS_ONLY: Final = frozenset({"scope", "scp", "client_id"})
+"""Claims that access tokens hold and ID tokens do not (RFC 9068 section 2.2; `scp` is Microsoft's)."""
 _TYPES: Final = frozenset({"at+jwt", "application/at+jwt", "jwt"})
 
 
@@ -28,13 +32,14 @@ def verify_access_token(
     """The claims of an access token that the issuer made for us.
 
     Checked: signature with the pinned algorithms, `typ`, `iss` exact, `aud` holds one of `audiences`, `exp` (required),
-    `nbf` and `iat`, `sub` present, and where `authorized_parties` are given `azp` or `client_id` is one of them. An ID
-    token (`nonce`, `at_hash` or `typ` ID) is refused: it was made for another purpose. Raises BadCredentials, or what
-    `keys` raises.
+    `nbf` and `iat`, `sub` present, and where `authorized_parties` are given `azp` or `client_id` is one of them. A
+    token made for another purpose (ID token, logout token) is refused, and so is one that neither says that it is an
+    access token (`typ`) nor holds `scope`, `scp` or `client_id`. Raises BadCredentials, or what `keys` raises.
     """
     try:
         signed = verify_signature(token, keys, algorithms)
         _check_purpose(signed)
+        refuse_sender_constrained(signed.claims)
         signed.check_issuer(issuer)
         signed.check_times(now)
         _check_parties(signed, audiences, authorized_parties)
@@ -55,12 +60,26 @@ def authorized_party(claims: Mapping[str, Any]) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
+def refuse_sender_constrained(claims: Mapping[str, Any]) -> None:
+    """Refuse a token that only the holder of a key may use (RFC 9449 section 6, RFC 8705 section 3).
+
+    No proof of that is checked here. Raises TokenRefused.
+    """
+    if claims.get("cnf") is not None:
+        raise TokenRefused("cnf")
+
+
 def _check_purpose(signed: SignedToken) -> None:
     header_type = signed.header.get("typ")
     if header_type is not None and (not isinstance(header_type, str) or header_type.lower() not in _TYPES):
         raise TokenRefused("typ")
     # Keycloak marks the kind in a claim: Bearer, ID, Refresh, Logout.
-    if signed.claims.get("typ", "Bearer") != "Bearer" or "nonce" in signed.claims or "at_hash" in signed.claims:
+    claimed_type = signed.claims.get("typ", "Bearer")
+    if claimed_type != "Bearer" or not _OTHER_PURPOSES.isdisjoint(signed.claims):
+        raise TokenRefused("typ")
+    # An ID token has our client id as audience too, and need not hold anything that only ID tokens hold.
+    is_marked = "typ" in signed.claims or str(header_type).lower() not in ("none", "jwt")
+    if not is_marked and _ACCESS_ONLY.isdisjoint(signed.claims):
         raise TokenRefused("typ")
 
 

@@ -49,7 +49,7 @@ class AccountReader:
         if provider.kind is ProviderKind.OAUTH2:
             said = tokens.extra if userinfo is None else self._userinfo(provider, userinfo, tokens.access_token)
             return Identified(_account(provider, provider.effective_issuer, said), said)
-        issuer = metadata.issuer or provider.effective_issuer
+        issuer = provider.effective_issuer
         claims = self._id_token_claims(provider, issuer, attempt, tokens)
         wanted = (provider.subject_field, provider.name_field, provider.email_field)
         if userinfo is not None and any(lookup(claims, name) is None for name in wanted):
@@ -122,7 +122,7 @@ def _account(provider: Provider, issuer: str, claims: Mapping[str, Any]) -> Acco
 def _denied(provider: Provider, debug: str) -> LinkDenied:
     _log.warning("provider %s: account not accepted: %s", provider.id, debug)
     return LinkDenied(
-        f"The provider {provider.id} did not say acceptably whose account this is. Try again; if it happens again, "
+        f"It is not clear from what {provider.called} said whose account this is. Try again; if it happens again, "
         "tell the operator of this service.",
         debug=debug,
     )
@@ -131,5 +131,5 @@ def _denied(provider: Provider, debug: str) -> LinkDenied:
 def _unavailable(provider: Provider, debug: str) -> ProviderUnavailable:
     _log.warning("provider %s: userinfo not available: %s", provider.id, debug)
     return ProviderUnavailable(
-        f"The provider {provider.id} does not answer as it should at present. Try again later.", debug=debug
+        f"At present {provider.called} does not answer as it should. Try again later.", debug=debug
     )

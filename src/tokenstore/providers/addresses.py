@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
+from tokenstore.providers.checks import is_loopback
+
 _VISIBLE = re.compile(r"[!-\[\]-~]{1,2048}")
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -72,7 +74,7 @@ class AddressPolicy:
             raise AddressRefused("the URL is neither https nor http")
         if "@" in parts.netloc or parts.fragment or not _is_host(host) or port == 0:
             raise AddressRefused("the URL has user information, a fragment, or no proper host")
-        if parts.scheme == "http" and not _is_written_loopback(host) and host not in self._private_hosts:
+        if parts.scheme == "http" and not is_loopback(host) and host not in self._private_hosts:
             raise AddressRefused("plain http is for loopback and for hosts in ALLOW_PRIVATE_HOSTS")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return Target(parts.scheme, host, port or _default_port(parts.scheme), path)
@@ -84,7 +86,7 @@ class AddressPolicy:
         private address is a rebinding attempt.
         """
         accepted = {_Reach.PUBLIC}
-        if _is_written_loopback(host):
+        if is_loopback(host):
             accepted = {_Reach.LOOPBACK}
         elif host in self._private_hosts:
             accepted = {_Reach.PUBLIC, _Reach.PRIVATE, _Reach.LOOPBACK}
@@ -96,13 +98,6 @@ class AddressPolicy:
 
 def _default_port(scheme: str) -> int:
     return 443 if scheme == "https" else 80
-
-
-def _is_written_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_host(host: str) -> bool:

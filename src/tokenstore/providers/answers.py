@@ -5,40 +5,40 @@ Pure: an answer goes in, one of the closed outcomes comes out, whatever the prov
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from tokenstore.core.model import (
-    Granted,
     Misconfigured,
     Outcome,
     Provider,
     Refused,
     ScopeRefused,
-    TokenSet,
     Unavailable,
     Unclear,
 )
-from tokenstore.core.secret import Secret
-from tokenstore.providers.fields import lookup
-from tokenstore.providers.lifetimes import lifetime, retry_after, with_allowance
+from tokenstore.providers.lifetimes import retry_after
 from tokenstore.providers.messages import Response
+from tokenstore.providers.salvage import salvaged_refresh_token
 from tokenstore.providers.strict_json import BadJson, parse_object
+from tokenstore.providers.tokensets import read_tokens
 
 OAUTH_ERRORS: Final = frozenset(
     {
         "access_denied",
         "account_selection_required",
+        "bad_client_secret",
         "bad_refresh_token",
         "bad_verification_code",
         "consent_required",
+        "fatal_error",
         "incorrect_client_credentials",
         "insufficient_scope",
         "interaction_required",
+        "internal_error",
         "invalid_client",
+        "invalid_client_id",
         "invalid_dpop_proof",
         "invalid_grant",
         "invalid_refresh_token",
@@ -47,9 +47,12 @@ OAUTH_ERRORS: Final = frozenset(
         "invalid_target",
         "invalid_token",
         "login_required",
+        "ratelimited",
         "redirect_uri_mismatch",
         "refresh_token_reused",
+        "request_timeout",
         "server_error",
+        "service_unavailable",
         "slow_down",
         "temporarily_unavailable",
         "token_revoked",
@@ -62,11 +65,33 @@ OAUTH_ERRORS: Final = frozenset(
 )
 """Error codes that may be logged and shown; any other is called `other`, for it is the provider's text."""
 
+CLIENT_REFUSALS: Final = frozenset(
+    {
+        "bad_client_secret",
+        "incorrect_client_credentials",
+        "invalid_client",
+        "invalid_client_id",
+        "status-401",
+        "unauthorized_client",
+    }
+)
+"""Codes of `Misconfigured` that mean our credentials (RFC 6749 section 5.2, and GitHub, Slack and Keycloak)."""
+
 _SCOPE_ERRORS = frozenset({"invalid_scope", "invalid_target"})
-_PASSING_ERRORS = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
+_PASSING_ERRORS = frozenset(
+    {
+        "server_error",
+        "temporarily_unavailable",
+        "slow_down",
+        # Slack says these with HTTP 200.
+        "fatal_error",
+        "internal_error",
+        "ratelimited",
+        "request_timeout",
+        "service_unavailable",
+    }
+)
 _PASSING_STATUSES = frozenset({408, 425, 429})
-_TOKEN = re.compile(r"[ -~]+")
-_SCOPE = re.compile(r"[!#-\[\]-~]+")
 _MAX_FIELDS = 64
 
 
@@ -79,10 +104,12 @@ def read_token_response(provider: Provider, response: Response, keep: Sequence[s
     members = _members(response)
     code = _error_code(provider, members)
     if code is not None:
-        return _error_outcome(provider, response, code)
+        return _kept(_error_outcome(provider, response, code), response)
     if response.status != 200:
-        return _status_outcome(response)
-    return _read_tokens(provider, members, keep)
+        return _kept(_status_outcome(response), response)
+    if members is None:
+        return Unclear("no-token-answer", salvaged_refresh_token(response.body))
+    return read_tokens(provider, members, keep)
 
 
 def known_code(code: object) -> str:
@@ -143,50 +170,9 @@ def _status_outcome(response: Response) -> Outcome:
     return Misconfigured(f"status-{status}")
 
 
-def _read_tokens(provider: Provider, members: Mapping[str, Any] | None, keep: Sequence[str]) -> Outcome:
-    if members is None:
-        return Unclear("no-token-answer")
-    refresh_token = _token(members.get("refresh_token"))
-    access_token = _token(members.get("access_token"))
-    if access_token is None:
-        return Unclear("no-access-token", refresh_token)
-    token_type = members.get("token_type")
-    if not isinstance(token_type, str) or token_type.lower() not in provider.token_types:
-        return Unclear("token-type", refresh_token)
-    if members.get("refresh_token") and refresh_token is None:
-        return Unclear("refresh-token")
-    life = lifetime(members.get("expires_in")) or provider.default_expires_in
-    refresh_life, endless = _refresh_lifetime(members)
-    return Granted(
-        TokenSet(
-            access_token=access_token,
-            expires_in=None if life is None else with_allowance(life),
-            refresh_token=refresh_token,
-            refresh_expires_in=refresh_life,
-            refresh_never_expires=endless,
-            scopes=_scopes(provider, members.get("scope")),
-            id_token=_token(members.get("id_token")),
-            extra={name: value for name in keep if (value := lookup(members, name)) is not None},
-        )
-    )
-
-
-def _token(value: object) -> Secret | None:
-    """A token as RFC 6749 appendix A.12 and A.17 spell it: visible ASCII and spaces."""
-    return Secret(value) if isinstance(value, str) and _TOKEN.fullmatch(value) else None
-
-
-def _refresh_lifetime(members: Mapping[str, Any]) -> tuple[timedelta | None, bool]:
-    """How long the refresh token lives, the earlier of two statements, and whether it is said to live for ever."""
-    # refresh_expires_in: Keycloak, where 0 stands for no end; refresh_token_expires_in: GitHub and others.
-    said = [lifetime(members.get(name)) for name in ("refresh_expires_in", "refresh_token_expires_in")]
-    known = [life for life in said if life is not None]
-    endless = members.get("refresh_expires_in") in (0, "0") and members.get("refresh_expires_in") is not False
-    return min(known, default=None), endless and not known
-
-
-def _scopes(provider: Provider, value: object) -> frozenset[str] | None:
-    """The granted scopes; None, meaning as requested, if the answer does not say (RFC 6749 section 5.1)."""
-    if not isinstance(value, str):
-        return None
-    return frozenset(_SCOPE.findall(value.replace(provider.scope_separator, " ")))
+def _kept(outcome: Outcome, response: Response) -> Outcome:
+    """The outcome, unless an answer that says no clear no brought a refresh token: that one has to be kept."""
+    if not isinstance(outcome, Unavailable | Unclear) or not 200 <= response.status < 300:
+        return outcome
+    token = salvaged_refresh_token(response.body)
+    return outcome if token is None else Unclear(outcome.reason, token)

@@ -17,9 +17,12 @@ from tokenstore.core.model import (
     ProviderId,
     ProviderKind,
 )
+from tokenstore.core.secret import Secret
 from tokenstore.core.settings import fill
 from tokenstore.providers import checks
-from tokenstore.providers.presets import PRESETS, fill_in
+from tokenstore.providers.fields import scope_names
+from tokenstore.providers.placeholders import fill_in
+from tokenstore.providers.presets import PRESETS
 from tokenstore.providers.settings import ProviderSettings, prefix
 
 _LOGIN_DEFAULTS: Mapping[str, object] = {"TYPE": "oidc", "SCOPE": "openid email profile", "PROMPT": ""}
@@ -51,7 +54,7 @@ def build_provider(
     unreadable        rows that were given and could not be read, so that they are not called missing as well
     """
     start = prefix(provider_id)
-    below, problems = _below(provider_id, given)
+    below, problems = _below(provider_id, given, start)
     rows, bad_values = fill(ProviderSettings, {**below, **given})
     kind = ProviderKind(rows.type or ("oidc" if rows.discovery_url else "oauth2"))
     issuer = rows.issuer or checks.issuer_of(rows.discovery_url)
@@ -61,9 +64,10 @@ def build_provider(
     if problem := checks.scopes_problem(scopes):
         problems.append(f"SCOPE {problem}")
     if kind is ProviderKind.OIDC and "openid" not in scopes:
-        problems.append("SCOPE lacks openid, without which no ID token comes: add it, or set TYPE to oauth2")
-    problems += _missing_addresses(rows, kind, issuer) if not problems else []
-    problems += _missing_credentials(rows, unreadable)
+        mend = "add it" if provider_id == LOGIN_PROVIDER else f"add it, or set {start}TYPE to oauth2"
+        problems.append(f"SCOPE lacks openid, without which no ID token comes: {mend}")
+    problems += _missing_addresses(rows, kind, issuer, start) if not problems else []
+    problems += _missing_credentials(rows, unreadable, start)
     metadata, warnings = _metadata(rows)
     return Built(
         provider=None
@@ -76,13 +80,15 @@ def build_provider(
     )
 
 
-def _below(provider_id: ProviderId, given: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+def _below(provider_id: ProviderId, given: Mapping[str, object], start: str) -> tuple[dict[str, object], list[str]]:
     """What applies where the operator says nothing: the preset with its variables filled in."""
     if provider_id == LOGIN_PROVIDER:
         return dict(_LOGIN_DEFAULTS), []
-    asked, _ = fill(ProviderSettings, {name: given[name] for name in ("PRESET", "VARS") if name in given})
-    preset = PRESETS.get(asked.preset, {})
-    return fill_in(preset, asked.vars, overridden=frozenset(given))
+    asked, unusable = fill(ProviderSettings, {name: given[name] for name in ("PRESET", "VARS") if name in given})
+    preset = PRESETS.get(asked.preset)
+    if preset is None or unusable:
+        return {}, []
+    return fill_in(preset, asked.vars, overridden=frozenset(given), start=start)
 
 
 def _provider(
@@ -95,6 +101,7 @@ def _provider(
     metadata: DisplayMetadata,
 ) -> Provider:
     prompt = rows.prompt if rows.prompt is not None else "consent" if kind is ProviderKind.OIDC else None
+    secrets = _secrets(rows)
     return Provider(
         id=provider_id,
         kind=kind,
@@ -105,18 +112,27 @@ def _provider(
         endpoints=Endpoints(
             authorize=rows.authorize_url or None,
             token=rows.token_url or None,
+            refresh=rows.refresh_url or None,
             jwks=rows.jwks_url or None,
             userinfo=rows.userinfo_url or None,
             revoke=rows.revoke_url or None,
         ),
-        client_secret=rows.client_secret or None,
+        client_secret=secrets[0] if secrets else None,
+        further_secrets=secrets[1:],
         auth_method=rows.token_auth_method,
         scopes=scopes,
         scope_separator=rows.scope_separator,
+        scope_param=rows.scope_param,
         pkce=rows.pkce != "off",
         prompt=prompt or None,
         authorize_params=checks.parameters(rows.authorize_params),
         token_params=checks.parameters(rows.token_params),
+        body_format=rows.body_format,
+        refresh_params=tuple(
+            (name, redirect_uri if value == checks.OUR_REDIRECT_URI else value)
+            for name, value in checks.parameters(rows.refresh_params)
+        ),
+        refreshes=rows.refresh_mode == "auto",
         audience_style=rows.audience_style,
         refresh_scope=rows.refresh_scope,
         refresh_ends_access=rows.refresh_ends_access,
@@ -126,10 +142,15 @@ def _provider(
         default_expires_in=timedelta(seconds=rows.default_expires_in) if rows.default_expires_in else None,
         terminal_errors=frozenset(rows.terminal_errors),
         token_types=frozenset(name.lower() for name in rows.token_types),
+        token_path=rows.token_path or None,
+        extra_tokens_path=rows.extra_tokens_path or None,
+        keep_fields=rows.keep_fields,
+        keep_callback_fields=rows.keep_callback_fields,
         subject_field=rows.subject_field,
         name_field=rows.name_field,
         email_field=rows.email_field,
         account_match=rows.account_match,
+        multi_account=rows.multi_account,
         allowed_hosts=frozenset(rows.allowed_hosts),
         browser_tokens=rows.browser_tokens,
         metadata=metadata,
@@ -142,6 +163,7 @@ def _url_problems(rows: ProviderSettings, plain_http_hosts: frozenset[str]) -> l
         "ISSUER": rows.issuer,
         "AUTHORIZE_URL": rows.authorize_url,
         "TOKEN_URL": rows.token_url,
+        "REFRESH_URL": rows.refresh_url,
         "JWKS_URL": rows.jwks_url,
         "USERINFO_URL": rows.userinfo_url,
         "REVOKE_URL": rows.revoke_url,
@@ -150,25 +172,34 @@ def _url_problems(rows: ProviderSettings, plain_http_hosts: frozenset[str]) -> l
     return [f"{name} {problem}" for name, problem in found if problem]
 
 
-def _missing_credentials(rows: ProviderSettings, unreadable: frozenset[str]) -> list[str]:
+def _missing_credentials(rows: ProviderSettings, unreadable: frozenset[str], start: str) -> list[str]:
     missing = []
     if not rows.client_id:
         missing.append("CLIENT_ID is missing: write the id that the provider gave you when you registered this store")
-    if not rows.client_secret and rows.token_auth_method != "none" and "CLIENT_SECRET" not in unreadable:
+    known = _secrets(rows) or unreadable & {"CLIENT_SECRET", "CLIENT_SECRETS"}
+    if not known and rows.token_auth_method != "none":
         missing.append(
-            "CLIENT_SECRET is missing: write it, name its file in CLIENT_SECRET_FILE, or set TOKEN_AUTH_METHOD to none "
-            "for a public client"
+            f"CLIENT_SECRET is missing: write it, name its file in {start}CLIENT_SECRET_FILE, or set "
+            f"{start}TOKEN_AUTH_METHOD to none for a public client"
         )
     return missing
 
 
-def _missing_addresses(rows: ProviderSettings, kind: ProviderKind, issuer: str | None) -> list[str]:
+def _secrets(rows: ProviderSettings) -> tuple[Secret, ...]:
+    """Our secrets at the provider, each once, CLIENT_SECRET first."""
+    given = [rows.client_secret.reveal(), *rows.client_secrets]
+    return tuple(Secret(text) for text in dict.fromkeys(given) if text)
+
+
+def _missing_addresses(rows: ProviderSettings, kind: ProviderKind, issuer: str | None, start: str) -> list[str]:
     if rows.discovery_url:
-        return [] if issuer else ["ISSUER is missing: DISCOVERY_URL does not show it; the metadata calls it issuer"]
+        why = f"{start}DISCOVERY_URL does not show it; the metadata calls it issuer"
+        return [] if issuer else [f"ISSUER is missing: {why}"]
     if kind is ProviderKind.OIDC and not (rows.issuer and rows.authorize_url and rows.token_url and rows.jwks_url):
-        return ["DISCOVERY_URL is missing: write it, or ISSUER, AUTHORIZE_URL, TOKEN_URL and JWKS_URL"]
+        instead = [f"{start}{name}" for name in ("ISSUER", "AUTHORIZE_URL", "TOKEN_URL", "JWKS_URL")]
+        return [f"DISCOVERY_URL is missing: write it, or {', '.join(instead[:-1])} and {instead[-1]}"]
     if kind is ProviderKind.OAUTH2 and not (rows.authorize_url and rows.token_url):
-        return ["AUTHORIZE_URL or TOKEN_URL is missing: write both, or DISCOVERY_URL, or PRESET"]
+        return [f"AUTHORIZE_URL or {start}TOKEN_URL is missing: write both, or {start}DISCOVERY_URL, or {start}PRESET"]
     return []
 
 
@@ -176,7 +207,7 @@ def _scopes(rows: ProviderSettings, kind: ProviderKind) -> tuple[str, ...]:
     text = rows.scope
     if text is None:
         text = "openid email offline_access" if kind is ProviderKind.OIDC else ""
-    return tuple(dict.fromkeys(text.replace(rows.scope_separator, " ").split()))
+    return scope_names(text, rows.scope_separator)
 
 
 def _metadata(rows: ProviderSettings) -> tuple[DisplayMetadata, list[str]]:

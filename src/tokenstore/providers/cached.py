@@ -66,18 +66,23 @@ class Cached(Generic[T]):
             return self._reload()
 
     def newer_than(self, seconds: float) -> T:
-        """The value, loaded again first if it is older than that; the old one if it cannot be."""
-        with self._flight:
-            kept = self._kept
-            if kept is None:
-                self._refuse_while_paused()
-                return self._reload()
-            if self._clock() - kept[1] < seconds or self._paused():
-                return kept[0]
-            try:
-                return self._reload()
-            except (ProviderUnavailable, ProviderMisconfigured):
-                return kept[0]
+        """The value, loaded again first if it is older than that; the old one if it cannot be, or while another loads.
+
+        So at most one caller waits for a provider that hangs, however many ask for what it does not have.
+        """
+        kept = self._kept
+        if kept is None:
+            return self.get()
+        if not self._flight.acquire(blocking=False):
+            return kept[0]
+        try:
+            if self._kept is not None and (self._clock() - self._kept[1] < seconds or self._paused()):
+                return self._kept[0]
+            return self._reload()
+        except (ProviderUnavailable, ProviderMisconfigured):
+            return kept[0]
+        finally:
+            self._flight.release()
 
     def _reload(self) -> T:
         try:

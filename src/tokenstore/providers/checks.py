@@ -21,6 +21,9 @@ _SCOPE_TOKEN = re.compile(r"[!#-\[\]-~]+")
 _GRACE = re.compile(r"grace\(([0-9]{1,7})\)")
 _WELL_KNOWN = re.compile(r"(https?://[^/]+)(/.*)?/\.well-known/(openid-configuration|oauth-authorization-server)(/.*)?")
 
+OUR_REDIRECT_URI = "{redirect_uri}"
+"""What stands for the redirect URI among REFRESH_PARAMS."""
+
 # What the store sends itself; where a setting of its own says what, that is the mend.
 _AUTHORIZE_RESERVED = frozenset(
     {
@@ -106,7 +109,7 @@ def hosts_problem(hosts: tuple[str, ...]) -> str | None:
 
 def separator_problem(separator: str) -> str | None:
     """What stands between scopes."""
-    return None if separator in (" ", ",", ";") else "has to be a space, a comma or a semicolon"
+    return None if separator and set(separator) <= set(" ,;") else "has to be a space, a comma or a semicolon"
 
 
 def scopes_problem(scopes: tuple[str, ...]) -> str | None:
@@ -128,6 +131,22 @@ def authorize_params_problem(given: Mapping[str, Any]) -> str | None:
 def token_params_problem(given: Mapping[str, Any]) -> str | None:
     """Parameters of the token request, none of them ours."""
     return _params_problem(given, _TOKEN_RESERVED)
+
+
+def refresh_params_problem(given: Mapping[str, Any]) -> str | None:
+    """Parameters of the refresh request, none of them ours; some providers want the redirect URI again."""
+    return _params_problem(given, _TOKEN_RESERVED - {"redirect_uri"})
+
+
+def paths_problem(paths: tuple[str, ...]) -> str | None:
+    """A list of dotted paths."""
+    bad = [path for path in paths if not _FIELD_PATH.fullmatch(path)]
+    return f"holds {bad[0]!r}: write field names, or several joined by dots" if bad else None
+
+
+def optional_path_problem(path: str) -> str | None:
+    """A dotted path, or nothing."""
+    return path_problem(path) if path else None
 
 
 def parameters(given: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

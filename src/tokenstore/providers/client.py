@@ -6,11 +6,15 @@ Owns what is tried in which order for one call. It never sends a request twice a
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
 from tokenstore.core.model import (
+    ACCOUNT_CHANGED,
+    Account,
     Asked,
     Attempt,
     Granted,
@@ -18,6 +22,7 @@ from tokenstore.core.model import (
     Outcome,
     Provider,
     ProviderKind,
+    Refused,
     RevocationResult,
     ScopeRefused,
     TokenSet,
@@ -29,16 +34,20 @@ from tokenstore.core.secret import Secret
 from tokenstore.errors import ProviderMisconfigured, ProviderUnavailable
 from tokenstore.providers import wire
 from tokenstore.providers.accounts import AccountReader
-from tokenstore.providers.answers import known_code, read_token_response
+from tokenstore.providers.answers import CLIENT_REFUSALS, read_token_response
+from tokenstore.providers.credentials import Credentials, refuses_us
 from tokenstore.providers.discovery import Discovery
 from tokenstore.providers.jwks import KeySets
-from tokenstore.providers.messages import NotSent, Request, Response, TransportError
-from tokenstore.providers.strict_json import BadJson, parse_object
+from tokenstore.providers.messages import NotSent, Request, TransportError
+from tokenstore.providers.revocations import read_revocation_response
+from tokenstore.providers.sameness import shows_another
 from tokenstore.providers.transport import Transport
 
 _log = logging.getLogger(__name__)
 
 EndpointName = Literal["authorize", "token", "refresh"]
+
+_BY_ACCESS_TOKEN = frozenset({"bearer", "github-grant"})
 
 
 def _utc_now() -> datetime:
@@ -57,6 +66,7 @@ class HttpProviderClient:
     ) -> None:
         self._transport = transport
         self._discovery = discovery
+        self._credentials = Credentials()
         self._accounts = AccountReader(transport, discovery, keys, now)
 
     def close(self) -> None:
@@ -75,35 +85,74 @@ class HttpProviderClient:
     def exchange(self, provider: Provider, attempt: Attempt, code: Secret) -> Outcome:
         """Redeem an authorization code once."""
         endpoint = self._endpoint(provider, "token")
-        request = wire.code_request(provider, endpoint, attempt, code)
-        return self._token_call(provider, request, self._account_fields(provider))
+        return self._token_call(
+            provider,
+            lambda client: wire.code_request(client, endpoint, attempt, code),
+            self._account_fields(provider),
+        )
 
-    def refresh(self, provider: Provider, refresh_token: Secret, asked: Asked, granted: frozenset[str]) -> Outcome:
-        """One POST to the refresh endpoint."""
+    def refresh(
+        self,
+        provider: Provider,
+        refresh_token: Secret,
+        asked: Asked,
+        granted: frozenset[str],
+        account: Account | None = None,
+    ) -> Outcome:
+        """One POST to the refresh endpoint; tokens of another account are refused."""
         if not wire.can_express(provider, asked):
             return ScopeRefused("invalid_target")
         endpoint = self._endpoint(provider, "refresh")
-        return self._token_call(provider, wire.refresh_request(provider, endpoint, refresh_token, asked, granted))
+        outcome = self._token_call(
+            provider,
+            lambda client: wire.refresh_request(client, endpoint, refresh_token, asked, granted),
+            self._account_fields(provider)[:1],
+        )
+        if not isinstance(outcome, Granted):
+            return outcome
+        if account is not None and shows_another(provider, account, outcome.tokens):
+            _log.error("provider %s: a refresh brought tokens of another account or issuer", provider.id)
+            return Refused(ACCOUNT_CHANGED)
+        extra = {name: value for name, value in outcome.tokens.extra.items() if name in provider.keep_fields}
+        return Granted(replace(outcome.tokens, extra=extra))
 
     def identify(self, provider: Provider, attempt: Attempt, tokens: TokenSet) -> Identified:
         """The account, and the claims it rests on."""
         return self._accounts.identify(provider, attempt, tokens)
 
     def revoke(self, provider: Provider, token: Secret) -> RevocationResult:
-        """One revocation call; an answer other than success is FAILED and may be tried again later."""
+        """One revocation call; an answer other than success is FAILED and may be tried again later.
+
+        Where the provider takes only access tokens and refuses this one, it is spent as a refresh token for one that
+        can be revoked.
+        """
+        result = self._revoke(provider, token)
+        if result is not RevocationResult.FAILED or provider.revoke_style not in _BY_ACCESS_TOKEN:
+            return result
         try:
-            request = self._revocation_request(provider, token)
-            if request is None:
-                return RevocationResult.UNSUPPORTED
-            response = self._transport.send(provider.id, request)
-        except (TransportError, ProviderUnavailable, ProviderMisconfigured) as exc:
-            _log.warning("provider %s: revocation failed: %s", provider.id, _reason(exc))
-            return RevocationResult.FAILED
-        if response.status in (200, 204):
-            return RevocationResult.CONFIRMED
-        code = _error_in(response)
-        _log.warning("provider %s: revocation answered %d %s", provider.id, response.status, code)
-        return RevocationResult.UNSUPPORTED if code == "unsupported_token_type" else RevocationResult.FAILED
+            outcome = self.refresh(provider, token, Asked(), frozenset())
+        except (ProviderUnavailable, ProviderMisconfigured):
+            return result
+        return self._revoke(provider, outcome.tokens.access_token) if isinstance(outcome, Granted) else result
+
+    def _revoke(self, provider: Provider, token: Secret) -> RevocationResult:
+        result = RevocationResult.UNSUPPORTED
+        for client in self._credentials.in_order(provider):
+            try:
+                request = self._revocation_request(client, token)
+                if request is None:
+                    return RevocationResult.UNSUPPORTED
+                response = self._transport.send(provider.id, request)
+            except (TransportError, ProviderUnavailable, ProviderMisconfigured) as exc:
+                _log.warning("provider %s: revocation failed: %s", provider.id, _reason(exc))
+                return RevocationResult.FAILED
+            result, word = read_revocation_response(response)
+            if result is RevocationResult.CONFIRMED:
+                return result
+            _log.warning("provider %s: revocation answered %d %s", provider.id, response.status, word)
+            if word not in CLIENT_REFUSALS:
+                return result
+        return result
 
     def end_session_url(self, provider: Provider, id_token: Secret | None, return_to: str) -> str | None:
         """Where RP-initiated logout goes."""
@@ -122,20 +171,36 @@ class HttpProviderClient:
         }[name]
         if found is None:
             raise ProviderMisconfigured(
-                f"The provider {provider.id} names no {name} endpoint. The operator of this service has to set it.",
+                f"No {name} endpoint of {provider.called} is known. The operator of this service has to set it.",
                 debug=f"no {name} endpoint",
             )
         return found
 
-    def _token_call(self, provider: Provider, request: Request, keep: tuple[str, ...] = ()) -> Outcome:
+    def _token_call(self, provider: Provider, build: Callable[[Provider], Request], keep: tuple[str, ...]) -> Outcome:
+        """One call with each of our secrets until one is taken, all within the deadline of one call."""
+        clients = iter(self._credentials.in_order(provider))
+        deadline = provider.rotation.deadline.total_seconds()
+        ends = time.monotonic() + deadline
+        outcome = self._ask(next(clients), build, keep, deadline)
+        for client in clients:
+            left = ends - time.monotonic()
+            if not refuses_us(outcome) or left < deadline / 2:
+                break
+            outcome = self._ask(client, build, keep, left)
+        return outcome
+
+    def _ask(
+        self, provider: Provider, build: Callable[[Provider], Request], keep: tuple[str, ...], deadline: float
+    ) -> Outcome:
         try:
-            response = self._transport.send(provider.id, request)
+            response = self._transport.send(provider.id, replace(build(provider), deadline=deadline))
         except NotSent as exc:
             outcome: Outcome = Misconfigured(exc.reason) if exc.reason == "address-refused" else Unavailable(exc.reason)
         except TransportError as exc:
             outcome = Unclear(exc.reason)
         else:
             outcome = read_token_response(provider, response, keep)
+        self._credentials.learn(provider, outcome)
         if not isinstance(outcome, Granted):
             word = outcome.reason if isinstance(outcome, Unavailable | Unclear) else outcome.code
             _log.warning("provider %s: token request %s: %s", provider.id, type(outcome).__name__.lower(), word)
@@ -153,14 +218,11 @@ class HttpProviderClient:
         if provider.revoke_style == "github-grant":
             return wire.github_grant_request(provider, token)
         endpoint = self._discovery.metadata(provider).endpoints.revoke
-        return None if endpoint is None else wire.revocation_request(provider, endpoint, token)
-
-
-def _error_in(response: Response) -> str:
-    try:
-        return known_code(parse_object(response.body).get("error"))
-    except BadJson:
-        return "other"
+        if endpoint is None:
+            return None
+        if provider.revoke_style == "bearer":
+            return wire.bearer_revocation_request(endpoint, token)
+        return wire.revocation_request(provider, endpoint, token)
 
 
 def _reason(exc: TransportError | ProviderUnavailable | ProviderMisconfigured) -> str:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from tokenstore.core.model import Endpoints, Provider
+from tokenstore.core.model import LOGIN_PROVIDER, Endpoints, Provider
 from tokenstore.errors import ProviderMisconfigured, ProviderUnavailable
 from tokenstore.providers.addresses import AddressPolicy, AddressRefused, Target
 from tokenstore.providers.cached import Cached, Clock, Freshness
-from tokenstore.providers.checks import issuer_of
 from tokenstore.providers.messages import LARGE, NotSent, Request, Response, TransportError
+from tokenstore.providers.settings import prefix
 from tokenstore.providers.strict_json import BadJson, parse_object
 from tokenstore.providers.transport import Transport
 
@@ -30,6 +30,7 @@ _MEMBERS: Final = {
     "jwks_uri": "jwks",
     "userinfo_endpoint": "userinfo",
     "revocation_endpoint": "revoke",
+    "introspection_endpoint": "introspect",
     "end_session_endpoint": "end_session",
 }
 
@@ -72,7 +73,7 @@ class Discovery:
         if provider.discovery_url is None:
             return ServerMetadata(provider.issuer, provider.endpoints)
         found = self._cached_for(provider).get()
-        return replace(found, endpoints=_merged(provider.endpoints, found.endpoints))
+        return replace(found, endpoints=merged(provider.endpoints, found.endpoints))
 
     def _cached_for(self, provider: Provider) -> Cached[ServerMetadata]:
         with self._lock:
@@ -88,7 +89,7 @@ class Discovery:
         except _NotAcceptable as exc:
             _log.error("provider %s: metadata refused: %s", provider.id, exc)
             raise ProviderMisconfigured(
-                f"The metadata of the provider {provider.id} cannot be accepted: {exc}. "
+                f"The metadata of {provider.called} cannot be accepted: {exc}. "
                 "The operator of this service has to compare the provider's settings with its metadata.",
                 debug=str(exc),
             ) from None
@@ -99,38 +100,75 @@ class _NotAcceptable(ValueError):
 
 
 def read_metadata(provider: Provider, document: dict[str, Any], policy: AddressPolicy) -> ServerMetadata:
-    """Judge a metadata document; pure. Raises ValueError, in words without anything of the document.
+    """Judge a metadata document; pure. Raises ValueError, in words without anything of the document."""
+    if faults := metadata_faults(provider, document, policy):
+        raise _NotAcceptable(str(faults[0]))
+    sends_issuer = document.get("authorization_response_iss_parameter_supported", False)
+    return ServerMetadata(provider.issuer, advertised_endpoints(provider, document), sends_issuer)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one member of a metadata document; `because` follows its name. `foreign`: the host is."""
+
+    member: str
+    because: str
+    foreign: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.member} {self.because}"
+
+
+def metadata_faults(provider: Provider, document: Mapping[str, Any], policy: AddressPolicy) -> Sequence[Fault]:
+    """Everything that keeps a metadata document from being accepted, in words without anything of the document; pure.
 
     The issuer must be exactly the expected one. Every endpoint that is there must be a URL the store may call, on the
     issuer's host or one of `allowed_hosts`, and no plain http where the issuer has https.
     """
-    expected = expected_issuer(provider)
+    expected = provider.issuer
     if expected is None:
-        raise _NotAcceptable("no issuer is configured to compare it with")
-    if document.get("issuer") != expected:
-        raise _NotAcceptable("its issuer is not exactly the configured one")
-    home = _target(policy, expected, "issuer")
-    hosts = {home.host, *provider.allowed_hosts}
-    found: dict[str, str] = {}
+        return [Fault("issuer", "cannot be compared, for none is configured")]
+    faults = [] if document.get("issuer") == expected else [Fault("issuer", "is not exactly the configured one")]
+    try:
+        home = policy.target(expected)
+    except AddressRefused as exc:
+        return [*faults, Fault("issuer", f"is refused: {exc}")]
     for member, name in _MEMBERS.items():
         value = document.get(member)
-        if value is None:
+        if value is None or _is_of_no_use(provider, name):
             continue
-        target = _target(policy, value, member)
-        if target.host not in hosts:
-            raise _NotAcceptable(f"{member} stands on a host that is neither the issuer's nor in ALLOWED_HOSTS")
-        if home.scheme == "https" and target.scheme != "https":
-            raise _NotAcceptable(f"{member} is plain http")
-        found[name] = value
-    sends_issuer = document.get("authorization_response_iss_parameter_supported", False)
-    if not isinstance(sends_issuer, bool):
-        raise _NotAcceptable("authorization_response_iss_parameter_supported is no boolean")
-    return ServerMetadata(expected, Endpoints(**found), sends_issuer)
+        if fault := _endpoint_fault(provider, member, value, home, policy):
+            faults.append(fault)
+    if not isinstance(document.get("authorization_response_iss_parameter_supported", False), bool):
+        faults.append(Fault("authorization_response_iss_parameter_supported", "is no boolean"))
+    return faults
 
 
-def expected_issuer(provider: Provider) -> str | None:
-    """The issuer that metadata must name: the configured one, else what the discovery URL stands for."""
-    return provider.issuer or issuer_of(provider.discovery_url or "")
+def _endpoint_fault(
+    provider: Provider, member: str, value: object, home: Target, policy: AddressPolicy
+) -> Fault | None:
+    if not isinstance(value, str):
+        return Fault(member, "is no text")
+    try:
+        target = policy.target(value)
+    except AddressRefused as exc:
+        return Fault(member, f"is refused: {exc}")
+    if target.host not in {home.host, *provider.allowed_hosts}:
+        setting = f"{prefix(provider.id)}ALLOWED_HOSTS"
+        return Fault(member, f"stands on a host that is neither the issuer's nor in {setting}", foreign=True)
+    if home.scheme == "https" and target.scheme != "https":
+        return Fault(member, "is plain http")
+    return None
+
+
+def advertised_endpoints(provider: Provider, document: Mapping[str, Any]) -> Endpoints:
+    """The endpoints that a document without faults names; only the login provider's introspection is of use."""
+    found = {name: document.get(member) for member, name in _MEMBERS.items() if not _is_of_no_use(provider, name)}
+    return Endpoints(**found)
+
+
+def _is_of_no_use(provider: Provider, endpoint: str) -> bool:
+    return endpoint == "introspect" and provider.id != LOGIN_PROVIDER
 
 
 def fetch_object(transport: Transport, provider: Provider, url: str, what: str) -> dict[str, Any]:
@@ -144,7 +182,7 @@ def fetch_object(transport: Transport, provider: Provider, url: str, what: str) 
     except TransportError as exc:
         if isinstance(exc, NotSent) and exc.reason == "address-refused":
             raise ProviderMisconfigured(
-                f"The {what} of the provider {provider.id} stand at an address that this service does not call. "
+                f"The {what} of {provider.called} stand at an address that this service does not call. "
                 "Its operator may list the host in ALLOW_PRIVATE_HOSTS.",
                 debug=exc.reason,
             ) from None
@@ -164,21 +202,13 @@ def _usable_object(response: Response, fault: Callable[[str], ProviderUnavailabl
 def _not_available(provider: Provider, what: str, reason: str) -> ProviderUnavailable:
     _log.warning("provider %s: %s not available: %s", provider.id, what, reason)
     return ProviderUnavailable(
-        f"The provider {provider.id} does not answer as it should at present. Try again later.",
+        f"At present {provider.called} does not answer as it should. Try again later.",
         debug=f"{what}: {reason}",
     )
 
 
-def _target(policy: AddressPolicy, value: object, member: str) -> Target:
-    if not isinstance(value, str):
-        raise _NotAcceptable(f"{member} is no text")
-    try:
-        return policy.target(value)
-    except AddressRefused as exc:
-        raise _NotAcceptable(f"{member} is refused: {exc}") from None
-
-
-def _merged(configured: Endpoints, found: Endpoints) -> Endpoints:
+def merged(configured: Endpoints, found: Endpoints) -> Endpoints:
+    """The endpoints of the settings, and where they name none those that were found."""
     return Endpoints(
         authorize=configured.authorize or found.authorize,
         token=configured.token or found.token,
@@ -186,5 +216,6 @@ def _merged(configured: Endpoints, found: Endpoints) -> Endpoints:
         jwks=configured.jwks or found.jwks,
         userinfo=configured.userinfo or found.userinfo,
         revoke=configured.revoke or found.revoke,
+        introspect=configured.introspect or found.introspect,
         end_session=configured.end_session or found.end_session,
     )

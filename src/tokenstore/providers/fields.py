@@ -21,6 +21,11 @@ def lookup(members: Mapping[str, Any], path: str) -> object:
     return node
 
 
+def scope_names(text: str, separator: str) -> tuple[str, ...]:
+    """The words of a scope text, split at spaces and at each character of the separator, in order and each once."""
+    return tuple(dict.fromkeys(text.translate(dict.fromkeys(map(ord, separator), " ")).split()))
+
+
 def subject_text(value: object) -> str | None:
     """An account's stable id as text, or None if the value is no id.
 

@@ -18,6 +18,7 @@ from tokenstore.core.model import Provider
 from tokenstore.errors import ProviderMisconfigured
 from tokenstore.providers.cached import Cached, Clock, Freshness
 from tokenstore.providers.discovery import Discovery, fetch_object
+from tokenstore.providers.settings import prefix
 from tokenstore.providers.transport import Transport
 
 _MAX_KEYS = 100
@@ -58,10 +59,14 @@ class KeySet:
 
     def find(self, algorithm: str, key_id: str | None) -> Sequence[Key]:
         """The keys of that `kid` which fit the algorithm; without a `kid` the only one that fits, if it is the only."""
-        fitting = [key for key in self.keys if _fits(key, algorithm)]
+        fitting = self.fitting(algorithm)
         if key_id is None:
             return fitting if len(fitting) == 1 else ()
         return [key for key in fitting if key.kid == key_id]
+
+    def fitting(self, algorithm: str) -> Sequence[Key]:
+        """The keys that this algorithm may use, whatever their `kid`."""
+        return [key for key in self.keys if _fits(key, algorithm)]
 
 
 def read_key_set(document: Mapping[str, Any]) -> KeySet:
@@ -116,7 +121,8 @@ class KeySets:
         url = self._discovery.metadata(provider).endpoints.jwks
         if url is None:
             raise ProviderMisconfigured(
-                f"The provider {provider.id} names no key set. The operator of this service has to set its JWKS_URL.",
+                f"No key set of {provider.called} is known. The operator of this service has to set "
+                f"{prefix(provider.id)}JWKS_URL.",
                 debug="no jwks_uri",
             )
         return read_key_set(fetch_object(self._transport, provider, url, what="keys"))

@@ -42,13 +42,14 @@ def retry_after(response: Response) -> timedelta | None:
         return None
     if _DIGITS.fullmatch(value):
         return min(timedelta(seconds=int(value)), _LONGEST_WAIT)
-    until, sent = _http_date(value), _http_date(response.date)
+    until, sent = http_date(value), http_date(response.date)
     if until is None or sent is None:
         return None
     return min(max(until - sent, timedelta()), _LONGEST_WAIT)
 
 
-def _http_date(text: str | None) -> datetime | None:
+def http_date(text: str | None) -> datetime | None:
+    """The instant of a `Date` header (RFC 9110 section 5.6.7); None if there is none."""
     try:
         parsed = parsedate_to_datetime(text or "")
     except ValueError:

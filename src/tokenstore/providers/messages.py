@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 SMALL: Final = 64 * 1024
@@ -36,22 +35,25 @@ class MayHaveBeenSent(TransportError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to send. `headers` and `body` may hold secrets and are not shown; `cap` is the largest answer in bytes."""
+    """What to send. `headers` and `body` may hold secrets and are not shown; `cap` is the largest answer in bytes.
+
+    `deadline`: seconds for the whole call where it has to be shorter than the transport's own.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
     cap: int = SMALL
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer: body decoded, headers that anybody reads, time since sending began."""
+    """A whole answer: body decoded, and the headers that anybody reads."""
 
     status: int
     body: bytes = field(default=b"", repr=False)
     content_type: str = ""
     retry_after: str | None = None
     date: str | None = None
-    elapsed: timedelta = timedelta()

@@ -34,6 +34,12 @@ class ProviderSettings:
     client_secret: Secret = setting(  # noqa: RUF009 - a Secret never changes
         Secret(""), "Our secret there. Required unless `TOKEN_AUTH_METHOD` is `none`."
     )
+    client_secrets: tuple[str, ...] = setting(
+        (),
+        "Further secrets, tried in this order when the provider refuses the one that worked last; for a secret that is "
+        "being changed.",
+        secret=True,
+    )
     token_auth_method: str = setting(
         "client_secret_basic",
         "How we prove who we are at the token endpoint (RFC 6749 section 2.3.1).",
@@ -48,6 +54,7 @@ class ProviderSettings:
     )
     authorize_url: str = setting("", "Authorization endpoint.", unset="from the metadata")
     token_url: str = setting("", "Token endpoint.", unset="from the metadata")
+    refresh_url: str = setting("", "Where refresh tokens are spent.", unset="the token endpoint")
     jwks_url: str = setting("", "Keys of ID tokens.", unset="from the metadata")
     userinfo_url: str = setting("", "Userinfo endpoint.", unset="from the metadata")
     revoke_url: str = setting("", "Revocation endpoint (RFC 7009).", unset="from the metadata")
@@ -64,7 +71,15 @@ class ProviderSettings:
         unset="`openid email offline_access`; none for `oauth2`",
     )
     scope_separator: str = setting(
-        " ", "What stands between scopes on the wire.", unset="a space", check=checks.separator_problem
+        " ",
+        "What stands between scopes on the wire; of several characters the first is sent and all are read.",
+        unset="a space",
+        check=checks.separator_problem,
+    )
+    scope_param: str = setting(
+        "scope",
+        "Parameter of the authorization request that holds the scopes.",
+        choices=("scope", "user_scope"),
     )
     pkce: str = setting("auto", "RFC 7636; `auto` is `S256`.", choices=("auto", "S256", "off"))
     prompt: str | None = setting(
@@ -86,9 +101,24 @@ class ProviderSettings:
         "issuer, else any; `sub`: the same subject; `email`: the same address, verified on both sides; `any`.",
         choices=("auto", "sub", "email", "any"),
     )
+    multi_account: bool = setting(
+        True, "Whether a user may link several accounts here; without it another one replaces the one that is linked."
+    )
 
     token_params: Mapping[str, Any] = setting(
         {}, "Further parameters of the token request.", secret=True, heading="Tokens", check=checks.token_params_problem
+    )
+    refresh_params: Mapping[str, Any] = setting(
+        {},
+        "Further parameters of the refresh request; the value `{redirect_uri}` stands for ours.",
+        secret=True,
+        check=checks.refresh_params_problem,
+    )
+    body_format: str = setting("form", "How the body of a token request is written.", choices=("form", "json"))
+    refresh_mode: str = setting(
+        "auto",
+        "`never`: an access token is handed out until its end, then the person is asked again.",
+        choices=("auto", "never"),
     )
     audience_style: str = setting(
         "none",
@@ -114,11 +144,29 @@ class ProviderSettings:
         "Errors of a refresh that end a link.",
     )
     token_types: tuple[str, ...] = setting(("bearer",), "Values of `token_type`, in any case, that mean Bearer.")
+    token_path: str = setting(
+        "", "Dotted path of the object that holds the tokens in the answer.", check=checks.optional_path_problem
+    )
+    extra_tokens_path: str = setting(
+        "",
+        "Dotted path of a list of further token objects; each is handed out where `audience` names its "
+        "`resource_server`.",
+        check=checks.optional_path_problem,
+    )
+    keep_fields: tuple[str, ...] = setting(
+        (), "Dotted paths of fields of the token answer that go along as `extra`.", check=checks.paths_problem
+    )
+    keep_callback_fields: tuple[str, ...] = setting(
+        (),
+        "Parameters of the provider's redirect that go along as `extra`. They come from the browser and prove nothing.",
+        check=checks.paths_problem,
+    )
     revocation: str = setting("grant", "What revoking one token ends.", choices=("grant", "token"))
     revoke_style: str = setting(
         "auto",
-        "How tokens are revoked; `auto` is RFC 7009 where an endpoint is known.",
-        choices=("auto", "rfc7009", "github-grant", "none"),
+        "How tokens are revoked; `auto` is RFC 7009 where an endpoint is known, `bearer` a call that the access token "
+        "itself allows.",
+        choices=("auto", "rfc7009", "bearer", "github-grant", "none"),
     )
     browser_tokens: bool = setting(True, "Whether browser sessions may fetch access tokens.")
 
@@ -140,6 +188,7 @@ LOGIN_ROWS = frozenset(
         "ALLOWED_HOSTS",
         "CLIENT_ID",
         "CLIENT_SECRET",
+        "CLIENT_SECRETS",
         "TOKEN_AUTH_METHOD",
         "SCOPE",
         "PKCE",

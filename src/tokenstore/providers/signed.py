@@ -51,12 +51,15 @@ class SignedToken:
         if self.claims.get("iss") != issuer:
             raise TokenRefused("issuer")
 
-    def check_times(self, now: datetime, leeway: timedelta = LEEWAY) -> None:
-        """`exp` is there and lies ahead; `nbf` and `iat`, if there, do not; raises TokenRefused."""
-        at, slack = now.timestamp(), min(leeway, LEEWAY).total_seconds()
-        if self._instant("exp", required=True) + slack <= at:
+    def check_times(self, now: datetime, *, expires: bool = True) -> None:
+        """`exp` is there (unless `expires` is False) and lies ahead; `nbf` and `iat`, if there, do not.
+
+        Raises TokenRefused.
+        """
+        at, slack = now.timestamp(), LEEWAY.total_seconds()
+        if expires and self.instant("exp", required=True) + slack <= at:
             raise TokenRefused("expired")
-        if self._instant("nbf") - slack > at or self._instant("iat") - slack > at:
+        if self.instant("nbf") - slack > at or self.instant("iat") - slack > at:
             raise TokenRefused("not-yet-valid")
 
     @property
@@ -75,7 +78,11 @@ class SignedToken:
             raise TokenRefused(name)
         return value
 
-    def _instant(self, name: str, *, required: bool = False) -> float:
+    def instant(self, name: str, *, required: bool = False) -> float:
+        """A claim that is a time, in epoch seconds; the far past if it is not there and need not be.
+
+        Raises TokenRefused.
+        """
         value = self.claims.get(name)
         if value is None and not required:
             return -math.inf

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import ssl
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 import httpcore
 
@@ -48,14 +46,12 @@ class Transport:
         ca_bundle: str | None = None,
         timeouts: Timeouts | None = None,
         resolve: Resolver = system_resolver,
-        user_agent: str = "tokenstore",
     ) -> None:
         self._policy = policy
         self._timeouts = timeouts or Timeouts()
         self._calls = Calls()
         self._backend = CheckedBackend(policy, resolve, self._calls)
         self._ssl_context = _ssl_context(ca_bundle)
-        self._user_agent = user_agent
         self._pools: dict[ProviderId, httpcore.ConnectionPool] = {}
         self._pools_lock = threading.Lock()
 
@@ -65,10 +61,9 @@ class Transport:
             target = self._policy.target(request.url)
         except AddressRefused as exc:
             raise NotSent("address-refused") from exc
-        started = time.monotonic()
-        self._calls.begin(self._timeouts.deadline)
+        self._calls.begin(min(self._timeouts.deadline, request.deadline or self._timeouts.deadline))
         try:
-            return self._exchange(self._pool(provider_id), target, request, started)
+            return self._exchange(self._pool(provider_id), target, request)
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, BadBody) as exc:
             # Not chained: the cause may quote headers or bodies.
             raise self._failure(exc) from None
@@ -80,7 +75,7 @@ class Transport:
         for pool in pools:
             pool.close()
 
-    def _exchange(self, pool: httpcore.ConnectionPool, target: Target, request: Request, started: float) -> Response:
+    def _exchange(self, pool: httpcore.ConnectionPool, target: Target, request: Request) -> Response:
         url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         timeouts = self._timeouts
         limits = {
@@ -104,13 +99,12 @@ class Transport:
                 content_type=headers.get("content-type", ""),
                 retry_after=headers.get("retry-after"),
                 date=headers.get("date"),
-                elapsed=timedelta(seconds=time.monotonic() - started),
             )
 
     def _headers(self, target: Target, request: Request) -> list[tuple[str, str]]:
         return [
             ("Host", target.authority),
-            ("User-Agent", self._user_agent),
+            ("User-Agent", "tokenstore"),
             ("Accept-Encoding", "identity"),
             *request.headers,
         ]

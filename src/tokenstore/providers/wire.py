@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote, quote_plus, urlencode
 
 from authlib.common.urls import add_params_to_uri
@@ -21,6 +22,7 @@ from tokenstore.providers.messages import Request
 Parameters = Sequence[tuple[str, str]]
 
 _FORM = ("Content-Type", "application/x-www-form-urlencoded")
+_JSON = ("Content-Type", "application/json")
 _JSON_WANTED = ("Accept", "application/json")
 _GITHUB_GRANT = "https://api.github.com/applications/{client_id}/grant"
 
@@ -37,7 +39,7 @@ def authorization_url(provider: Provider, endpoint: str, attempt: Attempt, hints
         ("state", attempt.state.reveal()),
     ]
     if attempt.scopes:
-        parameters.append(("scope", provider.scope_separator.join(attempt.scopes)))
+        parameters.append((provider.scope_param, provider.scope_separator[0].join(attempt.scopes)))
     if provider.kind is ProviderKind.OIDC:
         parameters.append(("nonce", attempt.nonce.reveal()))
     if provider.pkce:
@@ -59,7 +61,7 @@ def code_request(provider: Provider, endpoint: str, attempt: Attempt, code: Secr
     ]
     if provider.pkce:
         form.append(("code_verifier", attempt.code_verifier.reveal()))
-    return _form_request(provider, endpoint, [*form, *provider.token_params])
+    return _token_request(provider, endpoint, [*form, *provider.token_params])
 
 
 def refresh_request(
@@ -72,12 +74,14 @@ def refresh_request(
     form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.reveal())]
     scopes: Sequence[str] = sorted(asked.scopes)
     if not scopes and provider.refresh_scope == "granted":
-        scopes = sorted(granted)
+        # Entra does not name offline_access among what it granted, and gives a new refresh token only if asked to.
+        scopes = sorted(granted | ({"offline_access"} & set(provider.scopes)))
     elif not scopes and provider.refresh_scope == "configured":
         scopes = provider.scopes
     if scopes:
-        form.append(("scope", provider.scope_separator.join(scopes)))
-    return _form_request(provider, endpoint, [*form, *_targets(provider, asked)])
+        form.append(("scope", provider.scope_separator[0].join(scopes)))
+    made = _token_request(provider, endpoint, [*form, *provider.refresh_params, *_targets(provider, asked)])
+    return replace(made, deadline=provider.rotation.deadline.total_seconds())
 
 
 def can_express(provider: Provider, asked: Asked) -> bool:
@@ -88,6 +92,11 @@ def can_express(provider: Provider, asked: Asked) -> bool:
 def revocation_request(provider: Provider, endpoint: str, token: Secret) -> Request:
     """Revoke a token (RFC 7009 section 2.1); without a type hint, since either kind may come."""
     return _form_request(provider, endpoint, [("token", token.reveal())])
+
+
+def introspection_request(provider: Provider, endpoint: str, token: Secret) -> Request:
+    """Ask whether an access token is good and whose it is (RFC 7662 section 2.1)."""
+    return _form_request(provider, endpoint, [("token", token.reveal()), ("token_type_hint", "access_token")])
 
 
 def github_grant_request(provider: Provider, token: Secret) -> Request:
@@ -104,6 +113,11 @@ def github_grant_request(provider: Provider, token: Secret) -> Request:
     return Request("DELETE", endpoint, headers, json.dumps({"access_token": token.reveal()}).encode())
 
 
+def bearer_revocation_request(endpoint: str, token: Secret) -> Request:
+    """Revoke an access token by a call that it authorises itself (Dropbox, Slack)."""
+    return Request("POST", endpoint, (("Authorization", f"Bearer {token.reveal()}"), _JSON_WANTED))
+
+
 def userinfo_request(endpoint: str, access_token: Secret) -> Request:
     """Ask who the account is (OIDC Core section 5.3.1, RFC 6750 section 2.1)."""
     return Request("GET", endpoint, (("Authorization", f"Bearer {access_token.reveal()}"), _JSON_WANTED))
@@ -117,15 +131,31 @@ def end_session_url(provider: Provider, endpoint: str, id_token: Secret | None, 
     return str(add_params_to_uri(endpoint, parameters))
 
 
-def _form_request(provider: Provider, endpoint: str, form: Parameters) -> Request:
-    headers = [_FORM, _JSON_WANTED]
+def _token_request(provider: Provider, endpoint: str, parameters: Parameters) -> Request:
+    """A request to the token endpoint, its body as BODY_FORMAT wants it."""
+    if provider.body_format == "form":
+        return _form_request(provider, endpoint, parameters)
+    headers, parameters = _authenticated(provider, parameters)
+    members: dict[str, str | list[str]] = {}
+    for name, _ in parameters:
+        values = [value for other, value in parameters if other == name]
+        members[name] = values if len(values) > 1 else values[0]
+    return Request("POST", endpoint, (_JSON, _JSON_WANTED, *headers), json.dumps(members).encode())
+
+
+def _form_request(provider: Provider, endpoint: str, parameters: Parameters) -> Request:
+    headers, parameters = _authenticated(provider, parameters)
+    return Request("POST", endpoint, (_FORM, _JSON_WANTED, *headers), urlencode(parameters).encode())
+
+
+def _authenticated(provider: Provider, parameters: Parameters) -> tuple[list[tuple[str, str]], Parameters]:
+    """The headers and parameters that prove who we are (RFC 6749 section 2.3.1), added to the parameters given."""
     if provider.auth_method == "client_secret_basic":
-        headers.append(_basic(provider.client_id, provider.client_secret))
-    else:
-        form = [*form, ("client_id", provider.client_id)]
-        if provider.auth_method == "client_secret_post" and provider.client_secret is not None:
-            form = [*form, ("client_secret", provider.client_secret.reveal())]
-    return Request("POST", endpoint, tuple(headers), urlencode(form).encode())
+        return [_basic(provider.client_id, provider.client_secret)], parameters
+    proof = [("client_id", provider.client_id)]
+    if provider.auth_method == "client_secret_post" and provider.client_secret is not None:
+        proof.append(("client_secret", provider.client_secret.reveal()))
+    return [], [*parameters, *proof]
 
 
 def _basic(client_id: str, secret: Secret | None) -> tuple[str, str]:

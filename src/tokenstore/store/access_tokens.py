@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import uuid5
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
-from tokenstore.core.model import AccessToken, Link, LinkId, TokenSet
+from tokenstore.core.model import AccessToken, Asked, Link, LinkId, TokenSet
 from tokenstore.core.secret import Secret
 from tokenstore.store.base import from_now
 from tokenstore.store.engine import insert_into
@@ -56,6 +57,14 @@ def put_access_token(
     return AccessToken(tokens.access_token, scopes, issued_at, expires_at, tokens.extra)
 
 
+def put_other_tokens(connection: Connection, vault: Vault, link: Link, tokens: TokenSet, elapsed: timedelta) -> None:
+    """Insert or replace the tokens that came along for further resource servers, each the variant of its audience."""
+    for server, other in tokens.others.items():
+        variant = Asked(audience=server).variant
+        sealed = seal_access_token(vault, link, variant, other)
+        put_access_token(connection, link, variant, other, other.scopes or frozenset(), elapsed, sealed)
+
+
 def drop_access_tokens(connection: Connection, link_id: LinkId) -> None:
     """Forget all access tokens of a link."""
     connection.execute(delete(access_token).where(access_token.c.link_id == link_id))
@@ -75,6 +84,24 @@ def open_access_token(vault: Vault, link: Link, variant: str, sealed: bytes) -> 
         return Secret(text[1:]), {}
     value, extra = json.loads(text)
     return Secret(value), extra
+
+
+def resealed_access_tokens(connection: Connection, vault: Vault, before: Link, after: Link) -> Mapping[str, bytes]:
+    """The access tokens of a link by variant, sealed for the link as it will be. Raises KeyUnavailable."""
+    columns = access_token.c
+    rows = connection.execute(select(columns.variant, columns.sealed).where(columns.link_id == before.id))
+    return {
+        variant: vault.seal(vault.open(sealed, _context(before, variant)), _context(after, variant))
+        for variant, sealed in rows.all()
+    }
+
+
+def put_resealed(connection: Connection, link_id: LinkId, sealed: Mapping[str, bytes]) -> None:
+    """Replace what is sealed, and nothing else, of these variants."""
+    columns = access_token.c
+    for variant, value in sealed.items():
+        row = update(access_token).where(columns.link_id == link_id, columns.variant == variant)
+        connection.execute(row.values(sealed=value))
 
 
 def join_scopes(scopes: frozenset[str]) -> str:

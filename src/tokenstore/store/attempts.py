@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import delete, insert, select
 
-from tokenstore.core.model import Attempt, Identity, ProviderId, Purpose
+from tokenstore.core.model import Attempt, Identity, LinkId, ProviderId, Purpose
 from tokenstore.core.secret import Secret
 from tokenstore.store.base import db_now, from_now
 from tokenstore.store.engine import Database
@@ -17,7 +17,7 @@ from tokenstore.vault.envelope import Context, Kind
 from tokenstore.vault.vault import Label, Vault
 
 MOST_OPEN = 5
-"""Attempts that stay open per browser session."""
+"""Attempts that stay open per browser session, and per user and provider those begun by programs."""
 
 KEPT_AFTER_EXPIRY = timedelta(hours=1)
 """How long an expired attempt is kept, so that one who comes late can be told so and the audit names the provider."""
@@ -31,9 +31,10 @@ class SqlAttemptStore:
         self._vault = vault
 
     def save(self, attempt: Attempt) -> None:
-        """Keep an attempt until `expires_at`; beyond MOST_OPEN the session's oldest goes."""
+        """Keep an attempt until `expires_at`; beyond MOST_OPEN the oldest of the session, or of the program's, goes."""
         attempt_id, columns = uuid4(), link_attempt.c
-        session_hash = self._hash(attempt.session_key) if attempt.session_key else None
+        whose = _whose(attempt)
+        session_hash = self._hash(whose) if whose else None
         row = {
             "id": attempt_id,
             "state_hash": self._hash(attempt.state.reveal()),
@@ -76,6 +77,13 @@ class SqlAttemptStore:
         return self._vault.lookup(Label.LOOKUP, value)
 
 
+def _whose(attempt: Attempt) -> str | None:
+    """What an attempt is counted under; a session's key is no JSON array."""
+    if attempt.session_key is None and attempt.user is not None:
+        return json.dumps([attempt.user.issuer, attempt.user.subject, attempt.provider_id])
+    return attempt.session_key
+
+
 def _context(attempt_id: UUID, provider_id: ProviderId) -> Context:
     return Context(link_attempt.name, Kind.ATTEMPT, attempt_id, provider_id=provider_id)
 
@@ -93,6 +101,8 @@ def _pack(attempt: Attempt) -> Secret:
                 "return_url": attempt.return_url,
                 "scopes": attempt.scopes,
                 "redirect_uri": attempt.redirect_uri,
+                "link": str(attempt.link_id) if attempt.link_id else None,
+                "reports": attempt.reports,
             }
         )
     )
@@ -112,4 +122,7 @@ def _unpack(packed: Secret, state: Secret, provider_id: ProviderId, expires_at: 
         scopes=tuple(content["scopes"]),
         redirect_uri=content["redirect_uri"],
         expires_at=expires_at,
+        # Attempts that an earlier version began have neither.
+        link_id=LinkId(UUID(content["link"])) if content.get("link") else None,
+        reports=content.get("reports", False),
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, String, insert
 
 from tokenstore.core.model import AuditEvent
 from tokenstore.store.base import db_now
 from tokenstore.store.engine import Database
 from tokenstore.store.tables import audit_event
+from tokenstore.store.texts import LONGEST, storable
 
 
 class SqlAuditLog:
@@ -25,24 +26,30 @@ class SqlAuditLog:
 
 
 def insert_event(connection: Connection, event: AuditEvent) -> None:
-    """Write one audit row in the transaction under way, at the database's now."""
+    """Write one audit row in the transaction under way, at the database's now.
+
+    Whatever its texts hold: what it is about must not fail for them. They are made storable and cut to fit.
+    """
     caller, user = event.caller, event.user
-    connection.execute(
-        insert(audit_event).values(
-            id=uuid4(),
-            at=db_now(),
-            action=event.action,
-            outcome=event.outcome,
-            reason=event.reason,
-            provider_id=event.provider_id,
-            link_id=event.link_id,
-            user_issuer=user.issuer if user else None,
-            user_subject=user.subject if user else None,
-            caller_kind=caller.kind if caller else None,
-            caller_issuer=caller.identity.issuer if caller else None,
-            caller_subject=caller.identity.subject if caller else None,
-            caller_client=caller.client if caller else None,
-            address=caller.address if caller else None,
-            request_id=caller.request_id if caller else None,
-        )
-    )
+    place = caller or event.origin
+    texts = {
+        "action": event.action,
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "provider_id": event.provider_id,
+        "user_issuer": user.issuer if user else None,
+        "user_subject": user.subject if user else None,
+        "caller_kind": caller.kind if caller else None,
+        "caller_issuer": caller.identity.issuer if caller else None,
+        "caller_subject": caller.identity.subject if caller else None,
+        "caller_client": caller.client if caller else None,
+        "address": place.address if place else None,
+        "request_id": place.request_id if place else None,
+    }
+    fitting = {name: storable(text, _length(name)) for name, text in texts.items()}
+    connection.execute(insert(audit_event).values(id=uuid4(), at=db_now(), link_id=event.link_id, **fitting))
+
+
+def _length(column: str) -> int:
+    kind = audit_event.c[column].type
+    return kind.length if isinstance(kind, String) and kind.length else LONGEST

@@ -5,11 +5,11 @@ Also the one place where a driver's trouble becomes StorageUnavailable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import Connection, Dialect, Engine, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -25,14 +25,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tokenstore.errors import StorageUnavailable
+from tokenstore.store.liveness import check_on_checkout
+from tokenstore.store.sqlite_files import make_for_owner
 
 _BUSY_TIMEOUT_MS = 5000
 _CONNECT_TIMEOUT_S = 3
 _POOL_TIMEOUT_S = 5
+_POOL = {"pool_size": 5, "pool_recycle": 300}
 
 # PostgreSQL's codes for an unknown table or column (migrations not run yet) and for lacking privileges; SQLite's
 # driver calls all of these operational errors by itself.
-_NOT_READY = frozenset({"42P01", "42703", "42501"})
+_NO_TABLE = frozenset({"42P01", "42703"})
+_NO_TABLE_IN_SQLITE = ("no such table", "no such column")
+_NOT_READY = _NO_TABLE | {"42501"}
 SQLITE_BEGIN = "tokenstore_sqlite_begin"
 """Execution option of an engine or connection: the statement that begins a transaction on SQLite, empty for none."""
 
@@ -41,6 +46,7 @@ class Database:
     """The doors of an engine made ready by `prepare_engine`; safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         # Statements that only read stand alone: on PostgreSQL autocommit spares them a BEGIN and a ROLLBACK, on
         # SQLite no transaction is begun for them, so that they never wait for a writer.
         alone = {SQLITE_BEGIN: ""} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
@@ -67,27 +73,60 @@ class Database:
         with _translated(), self._for_writing.begin() as connection:
             yield connection
 
+    def detached(self) -> DBAPIConnection:
+        """A driver's connection, set up as the pool does and no longer the pool's: for `hot_read` to keep and close.
+
+        Raises StorageUnavailable if there is none to be had.
+        """
+        with _translated():
+            lent = self._engine.raw_connection()
+        lent.detach()
+        return cast(DBAPIConnection, lent.dbapi_connection)  # None only after its return to the pool
+
+    def on_dispose(self, close: Callable[[], None]) -> None:
+        """Calls `close` when the engine is disposed of."""
+        event.listen(self._engine, "engine_disposed", lambda _: close())
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the database speaks."""
+        return self._engine.dialect
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """The base of all errors that the driver raises by itself."""
+        return self._engine.dialect.loaded_dbapi.Error
+
+
+def with_driver(uri: str) -> str:
+    """A database URL with the driver that we bring along, where a PostgreSQL one names none."""
+    scheme, separator, rest = uri.partition("://")
+    return f"postgresql+psycopg://{rest}" if separator and scheme in {"postgres", "postgresql"} else uri
+
 
 def engine_options(uri: str, configured: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Arguments of `create_engine` for this database; what the operator configured goes before our defaults."""
+    url, given = make_url(uri), dict(configured or {})
     options: dict[str, Any] = {}
-    if make_url(uri).get_backend_name() == "postgresql":
-        options = {
-            "isolation_level": "READ COMMITTED",
-            "pool_timeout": _POOL_TIMEOUT_S,
-            "connect_args": {"connect_timeout": _CONNECT_TIMEOUT_S},
-        }
-    given = dict(configured or {})
+    on_postgresql = url.get_backend_name() == "postgresql"
+    if on_postgresql:
+        options |= {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": _CONNECT_TIMEOUT_S}}
+    # Other pools, such as that of SQLite in memory, take other arguments.
+    if "poolclass" not in given and (on_postgresql or url.database not in (None, "", ":memory:")):
+        options |= _POOL | ({"pool_timeout": _POOL_TIMEOUT_S} if on_postgresql else {})
     connect_args = {**options.pop("connect_args", {}), **given.pop("connect_args", {})}
     # Parameters hold personal data; no exception text may show them.
     return {**options, **given, "connect_args": connect_args, "hide_parameters": True}
 
 
 def prepare_engine(engine: Engine) -> Engine:
-    """Attach what SQLite needs on each connection and at each BEGIN; call it once, before the first connection."""
+    """Attach what each database needs of connections and at each BEGIN; call it once, before the first connection."""
     if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", make_for_owner)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        check_on_checkout(engine)
     return engine
 
 
@@ -121,7 +160,10 @@ def _translated() -> Iterator[None]:
 
 def _unavailable(error: SQLAlchemyError) -> StorageUnavailable:
     cause = error.orig if isinstance(error, DBAPIError) else error
-    return StorageUnavailable("The database cannot be used at present. Ask again.", debug=type(cause).__name__)
+    debug = type(cause).__name__
+    if getattr(cause, "sqlstate", None) in _NO_TABLE or str(cause).startswith(_NO_TABLE_IN_SQLITE):
+        debug += ": a table or column is missing, run flask db upgrade"
+    return StorageUnavailable("The database cannot be used at present. Ask again.", debug=debug)
 
 
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, true, update
 
 from tokenstore.core.model import Account, Link, LinkId, LinkState, ProviderId, UserId
+from tokenstore.core.ports import Failure
 from tokenstore.store.access_tokens import split_scopes
+from tokenstore.store.base import db_now, from_now
 from tokenstore.store.tables import link
 from tokenstore.vault.envelope import Context, Kind
 
@@ -100,6 +102,16 @@ def to_link(row: Sequence[Any]) -> Link:
         last_error=last_error,
         last_error_at=last_error_at,
     )
+
+
+def failed(failure: Failure) -> dict[str, Any]:
+    """Columns of a link whose refresh failed so."""
+    return {
+        "fail_count": link.c.fail_count + (1 if failure.counts else 0),
+        "next_try_at": from_now(failure.retry_in),
+        "last_error": failure.reason,
+        "last_error_at": db_now(),
+    }
 
 
 def refresh_context(link_id: LinkId, user_id: UserId, provider_id: ProviderId, client_id: str) -> Context:

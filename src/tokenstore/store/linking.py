@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
-from tokenstore.core.model import Asked, AuditEvent, Link, LinkId, LinkState, ProviderId, UserId
+from tokenstore.core.model import Asked, AuditEvent, Identity, Link, LinkId, LinkState, ProviderId, UserId
 from tokenstore.core.ports import NewLink
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable
@@ -20,11 +20,12 @@ from tokenstore.store.access_tokens import (
     drop_access_tokens,
     join_scopes,
     put_access_token,
+    put_other_tokens,
     seal_access_token,
 )
 from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now
-from tokenstore.store.engine import Database
+from tokenstore.store.link_part import LinkPart
 from tokenstore.store.link_rows import (
     FREE,
     HEALTHY,
@@ -37,22 +38,18 @@ from tokenstore.store.link_rows import (
 )
 from tokenstore.store.outbox import drop_revocations, queue_link_revocation
 from tokenstore.store.saving import refresh_end
-from tokenstore.store.tables import link
+from tokenstore.store.tables import link, user_account
+from tokenstore.store.texts import storable
 from tokenstore.store.users import ensure_user
-from tokenstore.vault.vault import Vault
 
 _PLAIN = Asked().variant
 
 
-class LinkAttachments:
+class LinkAttachments(LinkPart):
     """The linking part of the `LinkStore` port."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
-
     def attach(self, new: NewLink, event: AuditEvent) -> Link:
-        """Store a completed linking with its user, access token and audit row; the same account updates its row."""
+        """See the port. User, link, access token and audit row are one transaction."""
         self._vault.ready()
         with self._database.writing() as connection:
             user_id = ensure_user(connection, new.user)
@@ -69,10 +66,15 @@ class LinkAttachments:
                 attached = self._insert(connection, user_id, new)
             else:
                 attached = self._relink(connection, to_link(row), row.refresh_sealed, new)
+            if new.provider.revokes_grant:
+                drop_revocations(connection, attached)
             sealed = seal_access_token(self._vault, attached, _PLAIN, new.tokens)
             granted = attached.scopes_granted
+            put_other_tokens(connection, self._vault, attached, new.tokens, new.elapsed)
             put_access_token(connection, attached, _PLAIN, new.tokens, granted, new.elapsed, sealed)
             insert_event(connection, replace(event, provider_id=new.provider.id, link_id=attached.id))
+            if row is None or row.state == LinkState.REVOKED:
+                _note_sharing(connection, attached, new.user.identity, event)
         return attached
 
     def _insert(self, connection: Connection, user_id: UserId, new: NewLink) -> Link:
@@ -95,15 +97,21 @@ class LinkAttachments:
         values = {
             **_linked(new),
             "is_default": or_(link.c.is_default, ~has_default(old.user_id, old.provider_id)),
-            "version": link.c.version + 1,
         }
         if old.state is LinkState.REVOKED:
             values["linked_at"] = db_now()
-        if new.tokens.refresh_token is not None or not _still_good(old, new):
-            values = {"refresh_expires_at": None, **values, "refresh_sealed": self._sealed(old.id, old.user_id, new)}
-        if new.provider.revokes_grant:
-            drop_revocations(connection, old.id, new.provider.client_id)
-        elif old_sealed is not None and new.tokens.refresh_token is not None:
+        # Some providers give a refresh token only once. If the stored one goes on, so may a refresh that is under way.
+        if new.tokens.refresh_token is not None or not old.refreshable_by(new.provider.client_id):
+            values = {
+                "refresh_expires_at": None,
+                **values,
+                **FREE,
+                "version": link.c.version + 1,
+                "refresh_sealed": self._sealed(old.id, old.user_id, new),
+                "prev_sealed": None,
+                "prev_until": None,
+            }
+        if not new.provider.revokes_grant and old_sealed is not None and new.tokens.refresh_token is not None:
             self._queue_replaced(connection, old, old_sealed, new.tokens.refresh_token)
         drop_access_tokens(connection, old.id)
         statement = update(link).where(same_row(old)).values(values)
@@ -127,15 +135,13 @@ class LinkAttachments:
 def _linked(new: NewLink) -> dict[str, Any]:
     """The columns that every completed linking sets."""
     granted = new.tokens.scopes if new.tokens.scopes is not None else new.scopes_requested
+    email = storable(new.account.email)
     return {
-        **FREE,
         **HEALTHY,
-        "prev_sealed": None,
-        "prev_until": None,
         "client_id": new.provider.client_id,
-        "account_name": new.account.name,
-        "account_email": new.account.email,
-        "account_email_verified": new.account.email_verified,
+        "account_name": storable(new.account.name),
+        "account_email": email,
+        "account_email_verified": new.account.email_verified and email is not None and email == new.account.email,
         "state": LinkState.ACTIVE,
         "scopes_requested": join_scopes(new.scopes_requested),
         "scopes_granted": join_scopes(granted),
@@ -143,9 +149,24 @@ def _linked(new: NewLink) -> dict[str, Any]:
     }
 
 
-def _still_good(old: Link, new: NewLink) -> bool:
-    """Whether the stored refresh token goes on when the linking brought none: some providers give it only once."""
-    return old.state in {LinkState.ACTIVE, LinkState.SUSPECT} and old.client_id == new.provider.client_id
+def _note_sharing(connection: Connection, attached: Link, user: Identity, event: AuditEvent) -> None:
+    """Audit, at all of them, that several users have linked one account."""
+    others = (
+        select(user_account.c.issuer, user_account.c.subject, link.c.id)
+        .join_from(link, user_account)
+        .where(
+            link.c.issuer == attached.account.issuer,
+            link.c.subject == attached.account.subject,
+            link.c.provider_id == attached.provider_id,
+            link.c.user_id != attached.user_id,
+            link.c.state != LinkState.REVOKED,
+        )
+    )
+    sharing = [(Identity(issuer, subject), link_id) for issuer, subject, link_id in connection.execute(others)]
+    for owner, link_id in [*sharing, *([(user, attached.id)] if sharing else [])]:
+        insert_event(
+            connection, AuditEvent("link.shared", "success", event.caller, owner, attached.provider_id, link_id)
+        )
 
 
 def _at_provider(user_id: UserId, provider_id: ProviderId) -> tuple[ColumnElement[bool], ...]:

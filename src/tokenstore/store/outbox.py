@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, exists, insert, or_, select, update
 
-from tokenstore.core.model import Identity, Link, LinkId, Provider, ProviderId, UserId
+from tokenstore.core.model import Account, Identity, Link, LinkId, LinkState, Provider, ProviderId, UserId
 from tokenstore.core.ports import PendingRevocation
 from tokenstore.core.secret import Secret
 from tokenstore.store.base import db_now, from_now
 from tokenstore.store.engine import Database
+from tokenstore.store.tables import link as link_table
 from tokenstore.store.tables import outbox, user_account
 from tokenstore.vault.envelope import Context, Kind
 from tokenstore.vault.vault import Vault
@@ -26,17 +27,21 @@ class SqlOutbox:
         self._database = database
         self._vault = vault
 
-    def queue_revocation(self, provider: Provider, user: Identity, token: Secret) -> UUID:
-        """Queue a token that belongs to no stored link."""
+    def queue_revocation(
+        self, provider: Provider, user: Identity, token: Secret, account: Account | None = None
+    ) -> UUID | None:
+        """See the port. It happens under the lock of the user's row, like linking."""
         self._vault.ready()
-        account = user_account.c
-        known = select(account.id).where(account.issuer == user.issuer, account.subject == user.subject)
+        person = user_account.c
+        known = select(person.id).where(person.issuer == user.issuer, person.subject == user.subject)
         with self._database.writing() as connection:
-            user_id = connection.execute(known).scalar_one_or_none()
+            user_id = connection.execute(known.with_for_update(key_share=True)).scalar_one_or_none()
+            if provider.revokes_grant and _may_share_grant(connection, provider, user_id, account):
+                return None
             return queue_revocation(connection, self._vault, provider.id, provider.client_id, user_id, None, token)
 
     def claim(self, outbox_id: UUID, length: timedelta) -> PendingRevocation | None:
-        """Take the row for this long; None if it is gone, taken or not due. Raises KeyUnavailable."""
+        """See the port. Raises KeyUnavailable."""
         columns = outbox.c
         statement = (
             update(outbox)
@@ -57,12 +62,12 @@ class SqlOutbox:
         return PendingRevocation(outbox_id, provider_id, row.client_id, token, row.attempts)
 
     def done(self, outbox_id: UUID) -> None:
-        """Forget a finished row."""
+        """See the port."""
         with self._database.writing() as connection:
             connection.execute(delete(outbox).where(outbox.c.id == outbox_id))
 
     def postpone(self, outbox_id: UUID, retry_in: timedelta) -> None:
-        """Count the attempt, give the row back and let it rest."""
+        """See the port."""
         statement = (
             update(outbox)
             .where(outbox.c.id == outbox_id)
@@ -105,9 +110,51 @@ def queue_link_revocation(connection: Connection, vault: Vault, link: Link, toke
     return queue_revocation(connection, vault, link.provider_id, link.client_id, link.user_id, link.id, token)
 
 
-def drop_revocations(connection: Connection, link_id: LinkId, client_id: str) -> None:
-    """Forget what is still owed for a link and client: sent now, it would end the grant that replaced it."""
-    connection.execute(delete(outbox).where(outbox.c.link_id == link_id, outbox.c.client_id == client_id))
+def reseal_owed(
+    connection: Connection, vault: Vault, outbox_id: UUID, old: ProviderId, new: ProviderId, *, dry_run: bool
+) -> bool | None:
+    """Give a row to another provider; False if a worker is at it, None if it is gone. Raises KeyUnavailable."""
+    columns = outbox.c
+    free = or_(columns.lease_until.is_(None), columns.lease_until < db_now())
+    found = select(columns.user_id, columns.client_id, columns.sealed, free.label("free"))
+    whole = found.where(columns.id == outbox_id, columns.provider_id == old).with_for_update()
+    row = connection.execute(whole).first()
+    if row is None:
+        return None
+    token = vault.open(row.sealed, _context(outbox_id, row.user_id, old, row.client_id))
+    if row.free and not dry_run:
+        sealed = vault.seal(token, _context(outbox_id, row.user_id, new, row.client_id))
+        connection.execute(update(outbox).where(columns.id == outbox_id).values(provider_id=new, sealed=sealed))
+    return bool(row.free)
+
+
+def drop_revocations(connection: Connection, link: Link) -> None:
+    """Forget what is still owed for a link's grant: sent now, it would end the one that replaced it.
+
+    So, too, what the user's failed linkings at the provider left, for it is not known whose account that is.
+    """
+    columns = outbox.c
+    strays = and_(columns.link_id.is_(None), columns.user_id == link.user_id, columns.provider_id == link.provider_id)
+    own = or_(columns.link_id == link.id, strays)
+    connection.execute(delete(outbox).where(own, columns.client_id == link.client_id))
+
+
+def _may_share_grant(
+    connection: Connection, provider: Provider, user_id: UserId | None, account: Account | None
+) -> bool:
+    """Whether a link that is not revoked may rest on the grant of a token that the user received for this account."""
+    columns = link_table.c
+    if account is None:
+        whose = columns.user_id == user_id
+    else:
+        whose = and_(columns.issuer == account.issuer, columns.subject == account.subject)
+    there = exists().where(
+        whose,
+        columns.provider_id == provider.id,
+        columns.client_id == provider.client_id,
+        columns.state != LinkState.REVOKED,
+    )
+    return bool(connection.execute(select(there)).scalar_one())
 
 
 def _context(outbox_id: UUID, user_id: UserId | None, provider_id: ProviderId, client_id: str) -> Context:

@@ -15,6 +15,8 @@ from tokenstore.core.ports import Standing
 from tokenstore.store.access_tokens import open_access_token, split_scopes
 from tokenstore.store.base import db_now
 from tokenstore.store.engine import Database
+from tokenstore.store.hot_read import HotRead, HotReads
+from tokenstore.store.link_part import LinkPart
 from tokenstore.store.link_rows import LINK_COLUMNS, to_link
 from tokenstore.store.tables import access_token, link, user_account
 from tokenstore.vault.vault import Vault
@@ -32,7 +34,7 @@ def _links_of_user(*more: Any) -> Select[*tuple[Any, ...]]:
             user_account.c.issuer == bindparam("issuer"),
             user_account.c.subject == bindparam("subject"),
             user_account.c.disabled_at.is_(None),
-            link.c.state != LinkState.REVOKED,
+            link.c.state != LinkState.REVOKED.value,
         )
     )
 
@@ -47,27 +49,27 @@ _STANDINGS = _links_of_user(access_token.c.issued_at, access_token.c.expires_at)
 )
 
 
-class LinkReads:
+class LinkReads(LinkPart):
     """The reading part of the `LinkStore` port."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        super().__init__(database, vault)
+        reads = HotReads(database)
+        self._read_default = HotRead(reads, _READ_DEFAULT)
+        self._read_one = HotRead(reads, _READ_ONE)
 
     def read(self, user: Identity, provider_id: ProviderId, link_id: LinkId | None, variant: str) -> Holding | None:
-        """The user's default link at the provider, or the named one, with the variant's token if there is one."""
+        """See the port."""
         wanted: dict[str, Any] = {
             "issuer": user.issuer,
             "subject": user.subject,
             "provider_id": provider_id,
             "variant": variant,
         }
-        statement = _READ_DEFAULT
-        if link_id is not None:
-            statement = _READ_ONE
-            wanted["link_id"] = link_id
-        with self._database.reading() as connection:
-            row = connection.execute(statement, wanted).first()
+        if link_id is None:
+            row = self._read_default.first(wanted)
+        else:
+            row = self._read_one.first({**wanted, "link_id": link_id})
         if row is None:
             return None
         found = to_link(row)
@@ -78,7 +80,7 @@ class LinkReads:
         return Holding(found, AccessToken(value, split_scopes(scopes), issued_at, expires_at, extra), now)
 
     def standings(self, user: Identity) -> Sequence[Standing]:
-        """The user's links that are not revoked, by provider, the default one first, then by age."""
+        """See the port."""
         wanted = {"issuer": user.issuer, "subject": user.subject, "variant": Asked().variant}
         with self._database.reading() as connection:
             rows = connection.execute(_STANDINGS, wanted).all()

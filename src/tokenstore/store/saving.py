@@ -5,9 +5,11 @@ Each is a compare-and-set on the link's version.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
@@ -16,21 +18,32 @@ from tokenstore.core.model import (
     Asked,
     AuditEvent,
     Lease,
+    Link,
     LinkState,
     Provider,
+    ProviderId,
     RotationKind,
     TokenSet,
 )
+from tokenstore.core.ports import Failure
 from tokenstore.core.secret import Secret
-from tokenstore.store.access_tokens import drop_access_tokens, join_scopes, put_access_token, seal_access_token
+from tokenstore.errors import KeyUnavailable
+from tokenstore.store.access_tokens import (
+    drop_access_tokens,
+    join_scopes,
+    put_access_token,
+    put_other_tokens,
+    seal_access_token,
+)
 from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now, from_now
-from tokenstore.store.engine import Database
+from tokenstore.store.link_part import LinkPart
 from tokenstore.store.link_rows import (
     FREE,
     HEALTHY,
     at_version,
     current_context,
+    failed,
     held_by,
     previous_context,
     same_row,
@@ -38,18 +51,13 @@ from tokenstore.store.link_rows import (
 )
 from tokenstore.store.outbox import queue_revocation
 from tokenstore.store.tables import link
-from tokenstore.vault.vault import Vault
 
 LONGEST_GRACE = timedelta(hours=24)
 """How long a replaced refresh token is kept at most."""
 
 
-class LinkSaves:
+class LinkSaves(LinkPart):
     """The saving part of the `LinkStore` port."""
-
-    def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
 
     def save_refreshed(
         self,
@@ -60,7 +68,7 @@ class LinkSaves:
         elapsed: timedelta,
         event: AuditEvent,
     ) -> AccessToken | None:
-        """The fenced write of link, access token and audit row. None: the version has moved, nothing was written."""
+        """See the port."""
         saved = replace(lease.link, version=lease.version + 1)
         values: dict[str, Any] = {**HEALTHY, "last_refresh_at": db_now()}
         values |= self._rotated(lease, provider, tokens.refresh_token) if tokens.refresh_token else {}
@@ -74,45 +82,61 @@ class LinkSaves:
                 return None
             if provider.refresh_ends_access:
                 drop_access_tokens(connection, lease.link.id)
+            put_other_tokens(connection, self._vault, saved, tokens, elapsed)
             token = put_access_token(connection, saved, asked.variant, tokens, scopes, elapsed, sealed)
             insert_event(connection, event)
         return token
 
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret) -> bool:
-        """The fenced write of a refresh token that came alone; access tokens stay. False: the version has moved."""
-        values = {**self._rotated(lease, provider, refresh_token), "refresh_expires_at": None}
+    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
+        """See the port."""
+        values = {**self._rotated(lease, provider, refresh_token), "refresh_expires_at": None, **failed(failure)}
         with self._database.writing() as connection:
             return _advance(connection, lease, values)
 
-    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> None:
-        """Find a place for tokens that missed the fence.
+    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> UUID | None:
+        """Find a place for tokens that missed the fence; the outbox row, if that is it.
 
-        The link was unlinked: they are queued for revocation. It was refreshed or linked again: they may belong to
-        the same grant, so they are neither revoked nor put before the newer token, but kept as the previous one,
-        which is older or gone.
+        The link was unlinked, or linked again with another client: they are queued for revocation. It was refreshed
+        or linked again: they may belong to the same grant, so they are neither revoked nor put before the newer
+        token, but kept as the previous one, which is older or gone. If they are the newer token, then the write that
+        moved the link was ours, and they have their place.
         """
         self._vault.ready()
         held, columns = lease.link, link.c
-        statement = select(columns.state, columns.client_id).where(same_row(held)).with_for_update(key_share=True)
+        wanted = select(columns.state, columns.provider_id, columns.client_id, columns.refresh_sealed)
         with self._database.writing() as connection:
-            row = connection.execute(statement).first()
-            if row is None or row.state == LinkState.REVOKED:
+            row = connection.execute(wanted.where(same_row(held)).with_for_update(key_share=True)).first()
+            if row is not None:
+                # The provider may have got another id meanwhile, to which everything is bound now.
+                held = replace(held, provider_id=ProviderId(row.provider_id))
+            if row is None or row.state == LinkState.REVOKED or row.client_id != held.client_id:
                 known = held.id if row else None
                 owed = tokens.refresh_token or tokens.access_token
-                queue_revocation(connection, self._vault, held.provider_id, held.client_id, held.user_id, known, owed)
-            elif tokens.refresh_token is not None and row.client_id == held.client_id:
-                sealed = self._vault.seal(tokens.refresh_token, previous_context(held))
+                return queue_revocation(
+                    connection, self._vault, held.provider_id, held.client_id, held.user_id, known, owed
+                )
+            late = tokens.refresh_token
+            if late is not None and late != self._current(held, row.refresh_sealed):
+                sealed = self._vault.seal(late, previous_context(held))
                 kept = {"prev_sealed": sealed, "prev_until": from_now(LONGEST_GRACE)}
                 connection.execute(update(link).where(same_row(held)).values(kept))
+        return None
 
     def break_link(self, lease: Lease, reason: str, event: AuditEvent) -> bool:
-        """Mark the link broken and write the event, if the lease is still ours. False: somebody else knows better."""
+        """See the port; the event is written in the same transaction."""
         values = {**FREE, "state": LinkState.BROKEN, "last_error": reason, "last_error_at": db_now()}
         with self._database.writing() as connection:
             broken = update_one(connection, held_by(lease.link, lease.owner), values)
             if broken:
                 insert_event(connection, event)
         return broken
+
+    def _current(self, held: Link, sealed: bytes | None) -> Secret | None:
+        """The current refresh token; None if there is none or it cannot be opened."""
+        if sealed is not None:
+            with suppress(KeyUnavailable):
+                return self._vault.open(sealed, current_context(held))
+        return None
 
     def _rotated(self, lease: Lease, provider: Provider, refresh_token: Secret) -> dict[str, Any]:
         """Columns that take a new refresh token in; the replaced one is kept where the provider may still take it."""

@@ -53,6 +53,34 @@ user_account = Table(
     comment="People who logged in or linked; the row is the lock under which the set of a user's links changes",
 )
 
+Index(
+    "ix_user_account_disabled",
+    user_account.c.disabled_at,
+    sqlite_where=user_account.c.disabled_at.is_not(None),
+    postgresql_where=user_account.c.disabled_at.is_not(None),
+)
+
+login = Table(
+    "login",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("sid", Text, index=True, comment="the login provider's name of the login, by which it may end it"),
+    Column("agent", Text, comment="browser and system in a few words, for display"),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False, comment="to the minute"),
+    Column("expires_at", Instant, nullable=False, index=True),
+    comment="Browsers that are logged in; a session without its row here is nobody's",
+)
+
+logout_notice = Table(
+    "logout_notice",
+    metadata,
+    Column("id", LargeBinary, primary_key=True, comment="hash of issuer and jti"),
+    Column("expires_at", Instant, nullable=False, index=True),
+    comment="Logout tokens that came, so that none counts twice",
+)
+
 link = Table(
     "link",
     metadata,
@@ -85,6 +113,7 @@ link = Table(
     Column("last_refresh_at", Instant),
     Column("last_used_at", Instant),
     UniqueConstraint("user_id", "provider_id", "issuer", "subject"),
+    Index(None, "issuer", "subject"),
     CheckConstraint("state IN ('active', 'suspect', 'broken', 'revoked')", name="state"),
     CheckConstraint("version > 0 AND fail_count >= 0", name="counters"),
     CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease"),
@@ -123,13 +152,27 @@ link_attempt = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("state_hash", LargeBinary, nullable=False, unique=True, comment="HMAC of the state parameter"),
-    Column("session_hash", LargeBinary, comment="HMAC of the browser session's key; NULL: begun by a program"),
+    Column("session_hash", LargeBinary, comment="HMAC of whose open attempts these are: a session's, or a program's"),
     Column("provider_id", String(32), nullable=False, comment="oidc: a login"),
     Column("sealed", LargeBinary, nullable=False, comment="nonce, verifier, user, return address and the rest"),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),
     Index(None, "session_hash", "created_at"),
     comment="Logins and linkings under way, each taken once by deleting it",
+)
+
+link_waiting = Table(
+    "link_waiting",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("session_hash", LargeBinary, nullable=False, comment="HMAC of the browser session's key"),
+    Column("provider_id", String(32), nullable=False),
+    Column("client_id", Text, nullable=False, comment="the client the tokens were issued to"),
+    Column("sealed", LargeBinary, nullable=False, comment="account, tokens, return address and the rest"),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    comment="Tokens of another account than the linked ones, until the person says what is meant",
 )
 
 audit_event = Table(
@@ -170,6 +213,17 @@ outbox = Table(
     CheckConstraint("kind IN ('revoke', 'notify')", name="kind"),
     CheckConstraint("attempts >= 0", name="attempts"),
     comment="Work owed to providers",
+)
+
+provider_seen = Table(
+    "provider_seen",
+    metadata,
+    Column("provider_id", String(32), nullable=False),
+    Column("fact", String(32), nullable=False, comment="what was seen, by our name"),
+    Column("value", String(32), nullable=False, comment="how it was; several values may have been seen"),
+    Column("first_seen_at", Instant, nullable=False),
+    PrimaryKeyConstraint("provider_id", "fact", "value"),
+    comment="What providers' answers taught about their ways; rows are only added",
 )
 
 vault_key = Table(

@@ -22,24 +22,19 @@ from tokenstore.store.access_tokens import (
 )
 from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now
-from tokenstore.store.engine import Database
+from tokenstore.store.link_part import LinkPart
 from tokenstore.store.link_rows import FREE, LINK_COLUMNS, current_context, has_default, same_row, to_link
 from tokenstore.store.outbox import queue_link_revocation
 from tokenstore.store.tables import access_token, link
 from tokenstore.store.users import lock_user
-from tokenstore.vault.vault import Vault
 
 _PLAIN = Asked().variant
 _NO_SECRETS: dict[str, Any] = {"refresh_sealed": None, "prev_sealed": None, "prev_until": None}
 _other = link.alias("other")
 
 
-class LinkRemovals:
+class LinkRemovals(LinkPart):
     """The unlinking part of the `LinkStore` port."""
-
-    def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
 
     def unlink(
         self, user: Identity, provider_id: ProviderId | None, link_id: LinkId | None, event: AuditEvent
@@ -59,7 +54,7 @@ class LinkRemovals:
             rows = connection.execute(_to_unlink(user_id, provider_id, link_id)).all()
             unlinked = [self._revoke(connection, row, event) for row in rows]
             for affected in sorted({gone.link.provider_id for gone in unlinked}):
-                _pass_default_on(connection, user_id, affected)
+                pass_default_on(connection, user_id, affected)
         return unlinked
 
     def _revoke(self, connection: Connection, row: Row[*tuple[Any, ...]], event: AuditEvent) -> Unlinked:
@@ -112,7 +107,7 @@ def _to_unlink(user_id: UserId, provider_id: ProviderId | None, link_id: LinkId 
     return statement
 
 
-def _pass_default_on(connection: Connection, user_id: UserId, provider_id: ProviderId) -> None:
+def pass_default_on(connection: Connection, user_id: UserId, provider_id: ProviderId) -> None:
     """Make the oldest link that is left the default, if there is no other default."""
     left = (
         select(_other.c.id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Column, Connection, Select, case, func, select
+from sqlalchemy import Column, Connection, Select, func, select
 
 from tokenstore.core.model import Identity, Profile, UserId
 from tokenstore.store.base import db_now
 from tokenstore.store.engine import Database, insert_into
 from tokenstore.store.tables import user_account
+from tokenstore.store.texts import storable
 
 
 class SqlUserStore:
@@ -20,9 +21,12 @@ class SqlUserStore:
         self._database = database
 
     def remember(self, profile: Profile) -> UserId:
-        """Insert or update the user of this identity. What the profile does not say stays as it was."""
+        """Insert or update the user of this identity.
+
+        A name that the profile does not say stays as it was. An address does not: it may be no longer theirs.
+        """
         with self._database.writing() as connection:
-            return ensure_user(connection, profile)
+            return _put_user(connection, profile, renew=True)
 
     def profile(self, identity: Identity) -> Profile | None:
         """The stored profile, None if unknown or disabled."""
@@ -34,27 +38,32 @@ class SqlUserStore:
 
 
 def ensure_user(connection: Connection, profile: Profile) -> UserId:
-    """The id of the user of this identity, inserted or updated.
+    """The id of the user of this identity, inserted if unknown; a known one stays as it was.
 
     The row stays locked until the end of the transaction: whoever changes the set of a user's links holds it.
     """
+    return _put_user(connection, profile, renew=False)
+
+
+def _put_user(connection: Connection, profile: Profile, *, renew: bool) -> UserId:
+    email = storable(profile.email)
     insert = insert_into(connection, user_account).values(
         id=uuid4(),
         issuer=profile.identity.issuer,
         subject=profile.identity.subject,
-        name=profile.name,
-        email=profile.email,
-        email_verified=profile.email_verified,
+        name=storable(profile.name),
+        email=email,
+        email_verified=profile.email_verified and email is not None and email == profile.email,
         created_at=db_now(),
     )
     known, said = user_account.c, insert.excluded
+    renewed = {
+        "name": func.coalesce(said.name, known.name),
+        "email": said.email,
+        "email_verified": said.email_verified,
+    }
     upsert = insert.on_conflict_do_update(
-        index_elements=[known.issuer, known.subject],
-        set_={
-            "name": func.coalesce(said.name, known.name),
-            "email": func.coalesce(said.email, known.email),
-            "email_verified": case((said.email.is_(None), known.email_verified), else_=said.email_verified),
-        },
+        index_elements=[known.issuer, known.subject], set_=renewed if renew else {"issuer": known.issuer}
     ).returning(known.id)
     return UserId(connection.execute(upsert).scalar_one())
 

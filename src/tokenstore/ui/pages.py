@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from tokenstore.core.confirming import Choice
 from tokenstore.core.model import Caller, LinkId, Provider, ProviderKind
 from tokenstore.core.overview import LinkOverview
-from tokenstore.errors import NotFound, Unauthenticated
+from tokenstore.core.redirects import with_result
+from tokenstore.core.wishes import Wishes, read_wishes
+from tokenstore.errors import InvalidRequest, NotFound, Unauthenticated
+from tokenstore.identity.browser import known_login
 from tokenstore.identity.guards import Guards
 from tokenstore.identity.user import Authenticated
-from tokenstore.ui.words import init_words, provider_name, receipt_text
+from tokenstore.ui.ways_out import ways_out
+from tokenstore.ui.words import init_words, link_name, provider_name, receipt_text
 from tokenstore.web.services import Services
 
 ANOTHER = "another"
@@ -28,9 +36,19 @@ def create_blueprint(services: Services, guards: Guards) -> Blueprint:
     blueprint.add_url_rule("/", view_func=pages.index)
     blueprint.add_url_rule("/link/<provider_id>", view_func=pages.start)
     blueprint.add_url_rule("/link/<provider_id>", view_func=pages.begin, methods=["POST"])
+    blueprint.add_url_rule("/confirm/<uuid:waiting_id>", view_func=pages.ask)
+    blueprint.add_url_rule("/confirm/<uuid:waiting_id>", view_func=pages.decide, methods=["POST"])
     blueprint.add_url_rule("/links/<uuid:link_id>/unlink", view_func=pages.confirm_unlink)
     blueprint.add_url_rule("/links/<uuid:link_id>/unlink", view_func=pages.unlink, methods=["POST"])
     blueprint.add_url_rule("/links/<uuid:link_id>/token", view_func=pages.token, methods=["POST"])
+    blueprint.add_url_rule("/links/<uuid:link_id>/label", view_func=pages.label, methods=["POST"])
+    blueprint.add_url_rule("/links/<uuid:link_id>/default", view_func=pages.make_default, methods=["POST"])
+    # What a person may type, or come back to by the browser's history.
+    blueprint.add_url_rule("/links/<uuid:link_id>", view_func=pages.to_index)
+    blueprint.add_url_rule("/links/<uuid:link_id>/token", view_func=pages.to_index)
+    blueprint.add_url_rule("/sessions", view_func=pages.sessions)
+    blueprint.add_url_rule("/sessions", view_func=pages.end_sessions, methods=["POST"])
+    blueprint.add_url_rule("/sessions/<uuid:session_id>/end", view_func=pages.end_session, methods=["POST"])
     blueprint.app_context_processor(pages.addresses)
     init_words(blueprint)
     return blueprint
@@ -44,11 +62,12 @@ class Pages:
         self._guards = guards
 
     def addresses(self) -> dict[str, Any]:
-        """Where log-in links and log-out forms of any template lead; both come back to the index."""
+        """For any template: where log-in links and log-out forms lead, both back to the index; ways out of errors."""
         landing = self._services.returns.landing
         return {
             "login_url": self._login_url(landing),
             "logout_url": self._services.public_url.absolute("/api/oidc/logout"),
+            "ways_out": partial(ways_out, self._guards),
         }
 
     def index(self) -> ResponseReturnValue:
@@ -60,16 +79,18 @@ class Pages:
         return render_template("index.html", user=visitor.user, overviews=overviews)
 
     def start(self, provider_id: str) -> ResponseReturnValue:
-        """Names the provider, its host and the scopes before anything is begun. Raises UnknownProvider."""
-        choice = self._services.returns.choose(request.args.get("return_url"), request.referrer)
+        """Names the provider, its host and the scopes before anything is begun. Raises what a preview raises."""
+        choice = self._services.returns.choose(
+            request.args.get("return_url"), request.referrer, origin=self._guards.origin()
+        )
         account = ANOTHER if request.args.get("account") == ANOTHER else None
+        wishes = read_wishes(request.args)
+        carried: dict[str, Any] = {"return_url": choice.url, "account": account, **wishes.parameters()}
         visitor = self._guards.visitor()
         if visitor is None:
-            return self._to_login(url_for("ui.start", provider_id=provider_id, return_url=choice.url, account=account))
-        provider = self._services.registry.get(provider_id)
-        return render_template(
-            "start.html", user=visitor.user, provider=provider, return_url=choice.url, account=account
-        )
+            return self._to_login(url_for("ui.start", provider_id=provider_id, **carried))
+        preview = self._services.linking.preview(visitor.caller, provider_id, wishes)
+        return render_template("start.html", user=visitor.user, preview=preview, carried=carried)
 
     def begin(self, provider_id: str) -> ResponseReturnValue:
         """Begins the linking and sends the browser on by a page of its own.
@@ -78,10 +99,35 @@ class Pages:
         """
         visitor = self._require_visitor()
         provider = self._services.registry.get(provider_id)
-        choice = self._services.returns.choose(request.form.get("return_url"))
-        hints = _choose_account(provider) if request.form.get("account") == ANOTHER else None
-        begun = self._services.linking.begin(visitor.caller, provider_id, choice.url, hints)
+        choice = self._services.returns.choose(request.form.get("return_url"), caller=visitor.caller)
+        wishes = read_wishes(request.form)
+        if request.form.get("account") == ANOTHER:
+            wishes = _choosing_account(provider, wishes)
+        begun = self._services.linking.begin(visitor.caller, provider_id, choice.url, wishes)
         return render_template("continue.html", location=begun.location, name=provider_name(provider))
+
+    def ask(self, waiting_id: UUID) -> ResponseReturnValue:
+        """Names the account that came back and those that are linked, and asks what is meant. Raises AttemptExpired."""
+        visitor = self._guards.visitor()
+        if visitor is None:
+            return self._to_login(url_for("ui.ask", waiting_id=waiting_id))
+        question = self._services.confirmations.question(visitor.caller, waiting_id)
+        return render_template("confirm.html", user=visitor.user, question=question)
+
+    def decide(self, waiting_id: UUID) -> ResponseReturnValue:
+        """Does what the person says, and sends the browser on to where the linking was begun from."""
+        caller = self._require_visitor().caller
+        choice, link_id = _choice_in(request.form.get("choice", ""))
+        decided = self._services.confirmations.decide(caller, waiting_id, choice, link_id)
+        return_url = decided.return_url
+        if decided.reports:
+            outcome = {"result": "ok"} if decided.link else {"result": "error", "error": "link-denied"}
+            return_url = with_result(return_url, {**outcome, "provider": decided.provider.id})
+        if return_url.startswith("/"):
+            flash(f"{link_name(decided.link)} is linked." if decided.link else "Nothing was linked or changed.")
+            return redirect(return_url, 303)
+        # Chromium would stop a redirect to another origin, as in `begin`.
+        return render_template("continue.html", location=return_url, name=urlsplit(return_url).netloc)
 
     def confirm_unlink(self, link_id: UUID) -> ResponseReturnValue:
         """Names what would be unlinked and asks. Raises NotFound."""
@@ -109,6 +155,44 @@ class Pages:
         hand_out = self._services.tokens.fresh_token(visitor.caller, provider.id, link_id=link.id)
         return render_template("token.html", user=visitor.user, provider=provider, link=link, hand_out=hand_out)
 
+    def label(self, link_id: UUID) -> ResponseReturnValue:
+        """Names an account as its owner likes. Raises NotFound, InvalidRequest."""
+        link = self._services.choices.name(self._require_visitor().caller, LinkId(link_id), request.form.get("label"))
+        flash(f"The account is called {link_name(link)} now.")
+        return redirect(url_for("ui.index"), 303)
+
+    def make_default(self, link_id: UUID) -> ResponseReturnValue:
+        """Chooses the account that programs get unless they name another. Raises NotFound."""
+        link = self._services.choices.make_default(self._require_visitor().caller, LinkId(link_id))
+        flash(f"Programs get {link_name(link)} now unless they name another.")
+        return redirect(url_for("ui.index"), 303)
+
+    def sessions(self) -> ResponseReturnValue:
+        """Where the person is logged in, each with a way to sign out there."""
+        visitor = self._guards.visitor()
+        if visitor is None:
+            return self._to_login(url_for("ui.sessions"))
+        known = known_login()
+        logins = self._services.sessions.logins(visitor.caller)
+        return render_template("sessions.html", user=visitor.user, logins=logins, current=known[1] if known else None)
+
+    def end_session(self, session_id: UUID) -> ResponseReturnValue:
+        """Signs out in one browser; doing it twice does no harm."""
+        caller = self._require_visitor().caller
+        with suppress(NotFound):
+            self._services.sessions.end(caller, session_id)
+        flash("Signed out there.")
+        return redirect(url_for("ui.sessions"), 303)
+
+    def end_sessions(self) -> ResponseReturnValue:
+        """Signs out everywhere, here too."""
+        self._services.sessions.end_all(self._require_visitor().caller)
+        return redirect(url_for("ui.index"), 303)
+
+    def to_index(self, link_id: UUID) -> ResponseReturnValue:  # noqa: ARG002  (the router's)
+        """There is no page of one link."""
+        return redirect(url_for("ui.index"), 303)
+
     def _find(self, caller: Caller, link_id: UUID) -> tuple[Provider, LinkOverview]:
         for overview in self._services.overview.authorizations(caller):
             for link in overview.links:
@@ -129,9 +213,17 @@ class Pages:
         return self._services.public_url.absolute(f"/api/oidc/login?{urlencode({'return_url': return_url})}")
 
 
-def _choose_account(provider: Provider) -> dict[str, str] | None:
+def _choice_in(text: str) -> tuple[Choice, LinkId | None]:
+    """What a button says: `add`, `cancel`, or `replace` and, after a space, a link. Raises InvalidRequest."""
+    word, _, link = text.partition(" ")
+    try:
+        return Choice(word), LinkId(UUID(link)) if link else None
+    except ValueError:
+        raise InvalidRequest("Choose what is to become of the account.") from None
+
+
+def _choosing_account(provider: Provider, wishes: Wishes) -> Wishes:
     """Asks an OpenID provider to offer a choice, which it otherwise skips for who is signed in there."""
     if provider.kind is not ProviderKind.OIDC:
-        return None
-    prompts = [*(provider.prompt or "").split(), "select_account"]
-    return {"prompt": " ".join(dict.fromkeys(prompts))}
+        return wishes
+    return replace(wishes, prompts=(*wishes.prompts, "select_account"))

@@ -29,14 +29,14 @@ _STATUS: Mapping[Status, StatusWords] = MappingProxyType(
         Status.OK: StatusWords("Linked"),
         Status.EXPIRING: StatusWords("Ends soon", "The link ends within a week. Link again to renew it."),
         Status.CHECKING: StatusWords(
-            "Being checked", "The provider refused the last refresh. It is tried once more; there is nothing to do yet."
+            "Being checked", "The provider refused the last refresh. The next request for a token tries again."
         ),
         Status.REAUTHORIZATION_REQUIRED: StatusWords(
             "Needs linking again", "The provider no longer gives tokens for this account."
         ),
         Status.NOT_LINKED: StatusWords("Not linked"),
         Status.UNAVAILABLE: StatusWords(
-            "Not answering", "The provider does not answer at present. It is tried again; there is nothing to do."
+            "Not answering", "The provider does not answer at present. A later request for a token tries again."
         ),
     }
 )
@@ -45,7 +45,7 @@ _SCOPE_STATUS: Mapping[ScopeStatus, str] = MappingProxyType(
     {
         ScopeStatus.OK: "",
         ScopeStatus.NARROWER: "The provider granted less than was asked for.",
-        ScopeStatus.OUTDATED: "More is asked for now than when the account was linked. Link again to allow it.",
+        ScopeStatus.OUTDATED: "More can be allowed now than when the account was linked:",
     }
 )
 
@@ -62,7 +62,10 @@ _SCOPES: Mapping[str, str] = MappingProxyType(
 _UPSTREAM: Mapping[RevocationResult, str] = MappingProxyType(
     {
         RevocationResult.CONFIRMED: "{provider} confirmed that the access has been revoked there, too.",
-        RevocationResult.QUEUED: "{provider} has not confirmed the revocation yet; it is tried again by itself.",
+        RevocationResult.QUEUED: (
+            "{provider} has not confirmed the revocation; it is still owed. "
+            "To be sure, remove the access in the settings of your account there."
+        ),
         RevocationResult.UNSUPPORTED: (
             "{provider} cannot be told from here. "
             "To be thorough, remove the access in the settings of your account there."
@@ -72,6 +75,14 @@ _UPSTREAM: Mapping[RevocationResult, str] = MappingProxyType(
         ),
     }
 )
+
+NO_OFFLINE_ACCESS_MEND = (
+    "Allow this client offline access at the provider (the grant refresh_token, or the scope offline_access). See "
+    "whether its settings SCOPE, AUTHORIZE_PARAMS and PROMPT ask for that in the provider's way; some give a refresh "
+    "token only with the prompt consent. If it never gives one, set REFRESH_MODE to never: accounts are linked then, "
+    "and people link again when the access token ends."
+)
+"""What the operator can do where a provider gives no refresh token."""
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -134,7 +145,7 @@ def duration(span: timedelta) -> str:
 
 def init_words(blueprint: Blueprint) -> None:
     """Makes the words filters of all templates, so that pages made outside the blueprint can use them."""
-    names = (provider_name, provider_host, link_name)
+    names = (provider_name, provider_host, account_name, link_name)
     texts = (status_words, scope_status_text, scope_text, instant, duration)
     for function in (*names, *texts):
         blueprint.add_app_template_filter(function)

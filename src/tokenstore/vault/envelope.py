@@ -45,6 +45,7 @@ class Kind(StrEnum):
     SESSION = "session"
     ATTEMPT = "attempt"
     OUTBOX = "outbox"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def init_cors(app: Flask, origins: Sequence[str]) -> None:
         # Flask-Cors folds the case of literal origins and takes one with brackets for a pattern.
         origins=[re.compile(re.escape(origin) + r"\Z") for origin in origins],
         resources=list(_DATA_ROUTES),
-        methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
+        methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["Authorization", "Content-Type", "X-CSRF-Token"],
         expose_headers=["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id", "X-Upstream-Revocation"],
         supports_credentials=True,

@@ -1,7 +1,8 @@
 """Proof that an unsafe request with a session comes from our own page, or from an origin the operator trusts.
 
 Looks at `Origin` first, at a token bound to the session where there is no `Origin`, and lets `Sec-Fetch-Site` object
-to either. Requests without a session (bearer, anonymous) have nothing to forge.
+to either. Requests without a session (bearer, anonymous) have nothing to forge, but browsers send `Authorization:
+Basic` by themselves once the person has given it, so there `Sec-Fetch-Site` is looked at, too.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Csrf:
         return self._sign(_session_id()).hex() if session else ""
 
     def check(self) -> None:
-        """Raises CsrfFailed unless the current request is safe, without session, or proven."""
-        if request.method in _SAFE_METHODS or not session or self._is_proven():
+        """Raises CsrfFailed unless the current request is safe, proven, or without what browsers send by themselves."""
+        if request.method in _SAFE_METHODS or (self._is_proven() if session else not self._is_sent_for_another_site()):
             return
         raise CsrfFailed(
             f"The request did not come from a page of ours. Open {self._public_url.absolute('/')} and try again.",
@@ -72,6 +73,12 @@ class Csrf:
         if origin == self._public_url.origin:
             return site in _OWN
         return origin in self._trusted and site in _FOREIGN
+
+    def _is_sent_for_another_site(self) -> bool:
+        """Whether a browser was made to send a password by a site that is not trusted."""
+        scheme = request.headers.get("Authorization", "").partition(" ")[0]
+        foreign = request.headers.get("Sec-Fetch-Site") in ("same-site", "cross-site")
+        return scheme.lower() == "basic" and foreign and request.headers.get("Origin") not in self._trusted
 
     def _has_token(self) -> bool:
         offered = request.headers.get(HEADER) or request.form.get(FIELD, "")

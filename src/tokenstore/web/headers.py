@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flask import request
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -22,49 +24,64 @@ _HSTS = ("Strict-Transport-Security", "max-age=31536000")
 # Not no-referrer: browsers then send `Origin: null` with our own forms (Fetch standard, "append a request Origin
 # header").
 _REFERRER = ("Referrer-Policy", "same-origin")
+# The address of a callback holds a code and a state, whatever is answered there.
+_CALLBACK = "/redirect_uri"
+_NO_REFERRER = ("Referrer-Policy", "no-referrer")
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_CONNECTS = "tokenstore.connects"
+_OWN = "connect-src 'self'"
+_PAGE_POLICY = (
+    f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; {_OWN}; "
+    "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+)
+# May be kept, and is asked for again each time: what has an ETag is the same for everybody.
+_REVALIDATED = ("Cache-Control", "no-cache")
 
 
 class SecurityHeaders:
     """WSGI middleware, so that what fails outside every view has the headers too.
 
-    A view may set a narrower `Referrer-Policy` itself; the rest is not for views to say.
+    A view may set a narrower `Referrer-Policy`, say `Cache-Control: no-cache` of what has an `ETag`, and call
+    `allow_connecting`; the rest is not for views to say.
     """
 
-    def __init__(self, wsgi: WSGIApplication, fixed: Sequence[tuple[str, str]], page_policy: str) -> None:
+    def __init__(self, wsgi: WSGIApplication, fixed: Sequence[tuple[str, str]]) -> None:
         self._wsgi = wsgi
         self._data = [*fixed, ("Content-Security-Policy", _DATA_POLICY)]
-        self._page = [*fixed, ("Content-Security-Policy", page_policy)]
+        self._page = [*fixed, ("Content-Security-Policy", _PAGE_POLICY)]
         self._ours = frozenset(name.lower() for name, _ in self._data)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        referrer = _NO_REFERRER if environ.get("PATH_INFO", "").endswith(_CALLBACK) else _REFERRER
+
         def protected(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-            return start_response(status, self._protect(headers), exc_info)
+            return start_response(status, self._protect(headers, referrer, environ.get(_CONNECTS, "")), exc_info)
 
         return self._wsgi(environ, protected)
 
-    def _protect(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    def _protect(
+        self, headers: list[tuple[str, str]], referrer: tuple[str, str], connects: str
+    ) -> list[tuple[str, str]]:
         named = [(name.lower(), (name, value)) for name, value in headers]
         kept = [header for name, header in named if name not in self._ours]
         given = {name: value for name, (_, value) in named}
         if "referrer-policy" not in given:
-            kept.append(_REFERRER)
-        return kept + (self._page if given.get("content-type", "").startswith("text/html") else self._data)
+            kept.append(referrer)
+        ours = self._page if given.get("content-type", "").startswith("text/html") else self._data
+        if "etag" in given and given.get("cache-control") == "no-cache":
+            ours = [_REVALIDATED if name == "Cache-Control" else (name, value) for name, value in ours]
+        if connects:
+            ours = [(name, value.replace(_OWN, f"{_OWN} {connects}")) for name, value in ours]
+        return kept + ours
 
 
-def init_headers(app: Flask, public_url: PublicUrl, *, image_origins: Iterable[str] = ()) -> None:
-    """Adds the headers to all responses of the application, errors included.
+def allow_connecting(origin: str) -> None:
+    """Lets the page that answers the current request call an origin besides our own."""
+    request.environ[_CONNECTS] = origin
 
-    `image_origins` are the origins of configured provider icons, the only foreign thing a page may load.
-    """
+
+def init_headers(app: Flask, public_url: PublicUrl) -> None:
+    """Adds the headers to all responses of the application, errors included."""
     fixed = [*_FIXED, _HSTS] if public_url.is_https else _FIXED
-    wsgi = SecurityHeaders(app.wsgi_app, fixed, _page_policy(image_origins))
+    wsgi = SecurityHeaders(app.wsgi_app, fixed)
     app.wsgi_app = wsgi  # type: ignore[method-assign]  # the way Flask documents
-
-
-def _page_policy(image_origins: Iterable[str]) -> str:
-    images = " ".join(["'self'", "data:", *sorted(set(image_origins))])
-    return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
-    )

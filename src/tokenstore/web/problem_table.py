@@ -12,12 +12,16 @@ from tokenstore import errors
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An error, the status of its answers, when it happens, and what the reader can do."""
+    """An error, the status of its answers, when it happens, and what the reader can do.
+
+    `legacy` is the status with LEGACY_STATUS_CODES where that is another.
+    """
 
     error: type[errors.TokenStoreError]
     status: int
     when: str
     mend: str
+    legacy: int | None = None
 
     @property
     def slug(self) -> str:
@@ -59,14 +63,16 @@ TABLE: tuple[Row, ...] = (
     Row(
         errors.Unauthenticated,
         401,
-        "The request carries neither a session nor a bearer token.",
+        "The request carries neither a session nor credentials of a program.",
         "Log in, or send `Authorization: Bearer` with an access token of the login provider.",
+        legacy=403,
     ),
     Row(
         errors.BadCredentials,
         401,
-        "The bearer token is expired, malformed, or not meant for this service.",
+        "The access token is expired, malformed, or not meant for this service; the API key or password is not good.",
         "Get a new access token from the login provider.",
+        legacy=403,
     ),
     Row(
         errors.PolicyDenied,
@@ -78,7 +84,7 @@ TABLE: tuple[Row, ...] = (
         errors.ScopeNotGranted,
         403,
         "The scope, audience or resource asked for lies outside what the person granted.",
-        "Ask for less, or send the person to `authorize_url`.",
+        "Send the person to `authorize_url` where it is given; else ask for less, or the operator for more.",
     ),
     Row(
         errors.AccountMismatch,
@@ -109,6 +115,7 @@ TABLE: tuple[Row, ...] = (
         404,
         "The user has linked no account at that provider.",
         "Send the person to `authorize_url`.",
+        legacy=400,
     ),
     Row(
         errors.MethodNotAllowed,
@@ -121,12 +128,7 @@ TABLE: tuple[Row, ...] = (
         409,
         "The link is there, but the provider no longer accepts it; `since` tells from when, in epoch seconds.",
         "Send the person to `authorize_url`; asking again does not help.",
-    ),
-    Row(
-        errors.RateLimited,
-        429,
-        "Too many requests.",
-        "Wait as long as `Retry-After` says.",
+        legacy=400,
     ),
     Row(
         errors.TokenStoreError,
@@ -189,10 +191,12 @@ Every error of the HTTP interface is `application/problem+json` ([RFC 9457](http
 | `errors` | what is wrong with the request, each with `pointer` and `detail`; only where known |
 | `since` | when a link stopped working, in epoch seconds; only where known |
 
-Answers with status 401 carry `WWW-Authenticate: Bearer`, those with 429 and 503 `Retry-After` in seconds. Pages for
-people say the same in words.
+Answers with status 401 carry `WWW-Authenticate: Bearer`, those with 503 `Retry-After` in seconds. Pages for
+people say the same in words. With `LEGACY_STATUS_CODES` the answers under `/api/v1.0` and `/api/whoami` have the status
+of the reference implementation where one is given below; all else about them stays.
 """
 
 
 def _section(row: Row) -> str:
-    return f"\n## `{row.slug}`\n\n{row.status} · {row.error.title}\n\n{row.when} {row.mend}\n"
+    status = f"{row.status} (legacy {row.legacy})" if row.legacy else str(row.status)
+    return f"\n## `{row.slug}`\n\n{status} · {row.error.title}\n\n{row.when} {row.mend}\n"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flask import Blueprint, Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
 from tokenstore import errors
@@ -62,15 +62,17 @@ class Problem:
         return {name: value for name, value in known.items() if value is not None}
 
 
-def problem_of(error: errors.TokenStoreError, request_id: str, public_url: PublicUrl) -> Problem:
-    """The problem that an error is, by the table."""
+def problem_of(
+    error: errors.TokenStoreError, request_id: str, public_url: PublicUrl, *, legacy: bool = False
+) -> Problem:
+    """The problem that an error is, by the table; `legacy`: with the status of the reference implementation."""
     row = BY_SLUG[error.slug]
     since = getattr(error, "since", None)
     return Problem(
         type=public_url.absolute(f"/api/errors/{row.slug}"),
         slug=row.slug,
         title=error.title,
-        status=row.status,
+        status=(legacy and row.legacy) or row.status,
         detail=error.detail,
         request_id=request_id,
         authorize_url=_authorize_url(error, public_url),
@@ -80,11 +82,15 @@ def problem_of(error: errors.TokenStoreError, request_id: str, public_url: Publi
     )
 
 
-def init_problems(app: Flask, public_url: PublicUrl) -> None:
-    """Answers every error of the application, and serves the pages that `type` names at `/api/errors/<slug>`."""
+def init_problems(app: Flask, public_url: PublicUrl, *, legacy_status_codes: bool = False) -> None:
+    """Answers every error of the application, and serves the pages that `type` names at `/api/errors/<slug>`.
+
+    `legacy_status_codes`: what old clients call answers with the statuses that they know.
+    """
 
     def answer(error: errors.TokenStoreError) -> Response:
-        problem = problem_of(error, request_id(), public_url)
+        legacy = legacy_status_codes and _is_for_old_clients()
+        problem = problem_of(error, request_id(), public_url, legacy=legacy)
         _note(error, problem)
         return _page(problem) if _is_for_a_person() else _document(problem)
 
@@ -124,7 +130,8 @@ def _type_pages() -> Blueprint:
 
 
 def _authorize_url(error: errors.TokenStoreError, public_url: PublicUrl) -> str | None:
-    if isinstance(error, errors.NotLinked | errors.ReauthorizationRequired | errors.ScopeNotGranted):
+    by_linking = errors.NotLinked | errors.ReauthorizationRequired | errors.ScopeNotGranted
+    if isinstance(error, by_linking) and getattr(error, "linking_mends", True):
         return public_url.absolute(f"/link/{quote(error.provider_id, safe='')}")
     return None
 
@@ -144,8 +151,9 @@ def _from_http(error: HTTPException) -> errors.TokenStoreError:
     code = error.code or 500
     if code == 404:
         return errors.NotFound("There is nothing at this address.")
-    if code == 405:
-        return errors.MethodNotAllowed("This address does not know the method.")
+    if isinstance(error, MethodNotAllowed):
+        methods = sorted({*(error.valid_methods or ())} - {"HEAD", "OPTIONS"})
+        return errors.MethodNotAllowed(f"This address does not know the method. It takes {' and '.join(methods)}.")
     if code == 413:
         return errors.InvalidRequest("The body is too large.")
     if code == 415:
@@ -153,6 +161,10 @@ def _from_http(error: HTTPException) -> errors.TokenStoreError:
     if 400 <= code < 500:
         return errors.InvalidRequest("The request could not be understood.")
     return errors.TokenStoreError(_INTERNAL)
+
+
+def _is_for_old_clients() -> bool:
+    return request.path == "/api/whoami" or request.path.startswith("/api/v1.0/")
 
 
 def _is_for_a_person() -> bool:

@@ -5,12 +5,15 @@ Three nets: names that hold secrets, shapes that tokens have, and the exact cred
 
 from __future__ import annotations
 
+import base64
 import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from _typeshed.wsgi import WSGIEnvironment
 
 MASK = "[redacted]"
@@ -44,17 +47,30 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 # Short words and UUIDs: most values there are, and nothing that a rule could recognise.
 _PLAIN = re.compile(rf"[\w.-]{{0,15}}|{_UUID}")
 
-_seen: ContextVar[tuple[str, ...]] = ContextVar("secrets of the current request", default=())
+_seen: ContextVar[Sequence[str]] = ContextVar("secrets of the current request", default=())
 
 
 def note_request_secrets(environ: WSGIEnvironment) -> None:
     """Remembers the credentials that come with a request, so that nothing logged while it runs repeats them."""
-    credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")[2]
-    values = [credentials, *(pair.partition("=")[2] for pair in environ.get("HTTP_COOKIE", "").split("; "))]
-    for name, value in parse_qsl(environ.get("QUERY_STRING", "")):
-        if name in _MASKED_KEYS:
-            values.append(value)
-    _seen.set(tuple(value for value in values if len(value) >= _SHORTEST))
+    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    values = [credentials]
+    if scheme.lower() == "basic":
+        values.append(_password(credentials))
+    if key := environ.get("HTTP_X_API_KEY"):
+        values.append(key)
+    if cookies := environ.get("HTTP_COOKIE"):
+        values += [pair.partition("=")[2] for pair in cookies.split("; ")]
+    if query := environ.get("QUERY_STRING"):
+        values += [value for name, value in parse_qsl(query) if name in _MASKED_KEYS]
+    _seen.set([value for value in values if len(value) >= _SHORTEST])
+
+
+def _password(credentials: str) -> str:
+    """The password in Basic credentials; empty if they are none."""
+    try:
+        return base64.b64decode(credentials).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def redact_text(text: str) -> str:
@@ -70,14 +86,17 @@ def redact_text(text: str) -> str:
 
 def redact_event(event: dict[str, Any]) -> dict[str, Any]:
     """A log event with its values redacted, whatever their types; values that JSON does not know become text."""
-    return {key: _value(key, value) for key, value in event.items()}
+    return {key: value if key in _PLAIN_KEYS else _value(key, value) for key, value in event.items()}
 
 
 def _value(key: object, value: object) -> object:
-    name = str(key).lower()
-    if name in _MASKED_KEYS and value is not None:
+    if value is None:
+        return None
+    if str(key).lower() in _MASKED_KEYS:
         return MASK
-    if name in _PLAIN_KEYS or value is None or isinstance(value, bool | int | float):
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, int | float):
         return value
     if isinstance(value, dict):
         return {redact_text(str(inner)): _value(inner, held) for inner, held in value.items()}

@@ -10,7 +10,7 @@ import uuid
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, request
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tokenstore.web.redaction import note_request_secrets
@@ -89,8 +89,3 @@ def init_requests(app: Flask, public_url: PublicUrl, *, proxy_hops: int = 0) -> 
 def request_id() -> str:
     """The id of the request that this thread serves, or served last; empty if it never did."""
     return _current.get()
-
-
-def client_address() -> str | None:
-    """The network address of the client of the current request, as far as trusted hops tell; None if unknown."""
-    return request.remote_addr

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tokenstore.core.choices import ChoiceService
+from tokenstore.core.confirming import ConfirmationService
 from tokenstore.core.linking import LinkingService
 from tokenstore.core.overview import OverviewService
-from tokenstore.core.redirects import ReturnUrlPolicy
 from tokenstore.core.registry import Registry
+from tokenstore.core.returns import ReturnUrls
+from tokenstore.core.sessions import SessionService
 from tokenstore.core.tokens import TokenService
 from tokenstore.web.csrf import Csrf
 from tokenstore.web.urls import PublicUrl
@@ -21,6 +24,9 @@ class Services:
     registry: Registry
     tokens: TokenService
     linking: LinkingService
+    confirmations: ConfirmationService
+    choices: ChoiceService
     overview: OverviewService
-    returns: ReturnUrlPolicy
+    sessions: SessionService
+    returns: ReturnUrls
     csrf: Csrf

@@ -12,13 +12,14 @@ from support.fake_provider import FakeProviderClient
 from support.fakes import fake_stores
 from tokenstore.core.attempts import Attempts, random_value
 from tokenstore.core.model import Purpose
+from tokenstore.core.wishes import Wishes
 from tokenstore.errors import ProviderUnavailable
 
 
 def test_an_attempt_is_kept_with_all_that_the_callback_will_ask_for() -> None:
     stores, client = fake_stores(), FakeProviderClient()
     begun = Attempts(stores.attempts, client).begin(
-        Purpose.LINK, provider(), user=ADA, session_key="s", return_url="/back", hints={"prompt": "login"}
+        Purpose.LINK, provider(), user=ADA, session_key="s", return_url="/back", wishes=Wishes(prompts=("login",))
     )
     (attempt,) = client.begun
     assert stores.attempts.take(attempt.state.reveal()) == attempt

@@ -54,7 +54,8 @@ class Scene:
     def accept(self) -> Accepted:
         """Come back."""
         check = CallbackCheck(self.stores.attempts, self.client)
-        return check.accept(Callback(self.parameters), self.purpose, self.provider, self.visitor)
+        callback = Callback(self.parameters)
+        return check.accept(check.take(callback), callback, self.purpose, self.provider, self.visitor)
 
     def refusal(self) -> TokenStoreError:
         """Come back and be refused."""

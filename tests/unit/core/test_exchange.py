@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from support.core_world import provider
 from support.fake_provider import FakeProviderClient, granted
 from support.fakes import fake_stores
 from tokenstore.core.attempts import Attempts
-from tokenstore.core.exchange import Redeemed, redeem
+from tokenstore.core.exchange import Redeemed, redeem, with_callback_fields
 from tokenstore.core.model import (
     Attempt,
+    Callback,
+    Granted,
     Misconfigured,
     Outcome,
     Purpose,
@@ -63,3 +67,12 @@ def test_a_refresh_token_in_a_useless_answer_is_handed_on() -> None:
     with pytest.raises(ProviderUnavailable):
         redeem(client, provider(), attempt(), Secret("code"), strays.append)
     assert strays == [Secret("stray")]
+
+
+def test_parameters_of_the_redirect_that_a_setting_names_are_kept_if_they_came_once() -> None:
+    at = replace(provider(), keep_callback_fields=("realmId", "twice", "gone"))
+    callback = Callback({"realmId": ("r-1",), "twice": ("a", "b"), "other": ("x",)})
+    answer = granted()
+    assert isinstance(answer, Granted)
+    kept = with_callback_fields(answer.tokens, at, callback)
+    assert kept.extra == {"realmId": "r-1"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -13,6 +15,7 @@ from support.fake_provider import FakeProviderClient, granted
 from support.fakes import FakeLinkStore, FakeStores, fake_stores
 from tokenstore.core.attempts import Attempts, Begun
 from tokenstore.core.callback import CallbackCheck
+from tokenstore.core.confirming import Choice, ConfirmationService
 from tokenstore.core.linking import Linked, LinkingService
 from tokenstore.core.model import (
     Account,
@@ -25,6 +28,8 @@ from tokenstore.core.model import (
     LinkId,
     LinkState,
     Misconfigured,
+    Origin,
+    Profile,
     Provider,
     ProviderId,
     Refused,
@@ -33,15 +38,17 @@ from tokenstore.core.model import (
     Unclear,
 )
 from tokenstore.core.policy import Policy
-from tokenstore.core.ports import LinkStore, NewLink
+from tokenstore.core.ports import LinkStore, NewLink, Waiting
 from tokenstore.core.registry import Registry
 from tokenstore.core.revocation import Revoker
 from tokenstore.core.secret import Secret
+from tokenstore.core.wishes import NO_WISHES, Wishes
 from tokenstore.errors import (
     AccountMismatch,
     AttemptExpired,
     LinkDenied,
     NoOfflineAccess,
+    NotFound,
     PolicyDenied,
     ProviderMisconfigured,
     ProviderUnavailable,
@@ -80,19 +87,35 @@ class Scene:
             CallbackCheck(stores.attempts, self.client),
             self.client,
             stores.audit,
-            stores.outbox,
             Revoker(registry, stores.outbox, self.client),
+            stores.facts,
+            self.confirmations,
         )
 
-    def begin(self, caller: Caller = SESSION) -> Begun:
+    @property
+    def confirmations(self) -> ConfirmationService:
+        """The service that asks."""
+        stores, registry = self.stores, Registry([self.provider])
+        revoker = Revoker(registry, stores.outbox, self.client)
+        links = self.links or stores.links
+        return ConfirmationService(registry, self.policy, stores.users, links, stores.waiting, stores.audit, revoker)
+
+    def begin(self, caller: Caller = SESSION, wishes: Wishes = NO_WISHES) -> Begun:
         """Start linking."""
-        return self.service.begin(caller, "idp1", "/back")
+        return self.service.begin(caller, "idp1", "/back", wishes)
 
     def come_back(self, caller: Caller | None = SESSION, **parameters: str) -> Linked:
         """Finish the attempt that was begun last."""
         state = self.client.begun[-1].state.reveal()
         query = {"state": state, "code": "code-1", **parameters}
-        return self.service.complete(caller, "idp1", Callback({name: (value,) for name, value in query.items()}))
+        callback = Callback({name: (value,) for name, value in query.items()})
+        made = self.service.complete(caller, "idp1", callback)
+        if isinstance(made, Waiting) and caller is not None:
+            decided = self.confirmations.decide(caller, made.id, Choice.ADD)
+            assert decided.link is not None
+            return Linked(decided.provider, decided.link, decided.return_url, renewed=False, reports=decided.reports)
+        assert isinstance(made, Linked)
+        return made
 
     def linked(self, *outcomes: Any, **account: Any) -> Link:
         """Link an account from start to end."""
@@ -118,9 +141,6 @@ class BuggyLinks(FakeLinkStore):
 
     def attach(self, new: NewLink, event: AuditEvent) -> Link:
         raise ZeroDivisionError(f"{new.provider.id} {event.action}")
-
-
-# --- begin
 
 
 def test_beginning_sends_the_browser_to_the_provider() -> None:
@@ -150,7 +170,36 @@ def test_the_policy_decides_who_may_begin() -> None:
     assert scene.stores.database.attempts == {}
 
 
-# --- complete
+def test_renewing_a_link_of_nobody_or_of_another_provider_begins_nothing() -> None:
+    scene = Scene()
+    with pytest.raises(NotFound):
+        scene.begin(wishes=Wishes(link_id=LinkId(uuid4())))
+    assert scene.stores.database.attempts == {}
+
+
+def test_an_attempt_remembers_the_link_to_renew_and_the_scopes_asked_for() -> None:
+    scene = Scene(provider(scopes=("openid", "email", "files")))
+    link = scene.linked()
+    scene.begin(wishes=Wishes(frozenset({"files"}), link_id=link.id))
+    attempt = scene.client.begun[-1]
+    assert (attempt.link_id, attempt.scopes) == (link.id, ("openid", "email", "files"))
+
+
+@pytest.mark.parametrize(("reports", "told"), [(True, "/back"), (False, None)])
+def test_an_error_is_reported_only_where_that_was_asked_for(reports: bool, told: str | None) -> None:
+    scene = Scene()
+    scene.begin(wishes=Wishes(reports=reports))
+    with pytest.raises(LinkDenied) as denied:
+        scene.come_back(error="access_denied")
+    assert denied.value.report_to == told
+
+
+def test_an_error_is_not_reported_to_who_did_not_begin() -> None:
+    scene = Scene()
+    scene.begin(wishes=Wishes(reports=True))
+    with pytest.raises(AttemptExpired) as refused:
+        scene.come_back(replace(SESSION, session_key="another"))
+    assert refused.value.report_to is None
 
 
 def test_a_completed_linking_is_stored_audited_and_leads_back() -> None:
@@ -219,6 +268,22 @@ def test_a_refused_callback_redeems_nothing_and_is_audited(
     assert scene.client.exchanged == []
     assert scene.stores.database.links == {}
     assert scene.last_event == AuditEvent("link.refused", "failure", caller, identity, "idp1", reason=error.slug)
+
+
+def test_a_callback_of_nobody_without_an_attempt_writes_no_event() -> None:
+    scene = Scene()
+    scene.begin()
+    scene.refused(AttemptExpired, None, state="unknown")
+    assert scene.stores.database.events == []
+
+
+def test_a_refusal_of_nobody_says_where_it_came_from() -> None:
+    scene, origin = Scene(), Origin("192.0.2.1", "r-1")
+    scene.begin()
+    callback = Callback({"state": (scene.client.begun[-1].state.reveal(),)})
+    with pytest.raises(AttemptExpired):
+        scene.service.complete(None, "idp1", callback, origin)
+    assert scene.last_event.origin == origin
 
 
 def test_a_user_disabled_meanwhile_links_nothing() -> None:
@@ -302,6 +367,106 @@ def test_where_offline_access_was_asked_for_a_link_without_refresh_token_is_refu
     assert (scene.client.revoked, scene.stores.database.links) == (["access-only"], {})
 
 
+def stray(scene: Scene) -> None:
+    """The code is answered uselessly, with a refresh token."""
+    scene.client.exchanges = [Unclear("token-type", Secret("refresh-2"))]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(no_account, LinkDenied), (keys_away, ProviderUnavailable), (stray, ProviderUnavailable)],
+)
+def test_a_failed_relinking_does_not_end_the_grant_of_the_link_that_is_there(
+    fault: Callable[[Scene], None], error: type[TokenStoreError]
+) -> None:
+    scene = Scene()
+    link = scene.linked()
+    scene.client.exchanges = [granted("access-2", refresh="refresh-2")]
+    fault(scene)
+    scene.begin()
+    scene.refused(error)
+    assert (scene.client.revoked, scene.stores.database.outbox) == ([], {})
+    assert scene.stores.database.links[link.id].refresh_token == Secret("refresh-1")
+
+
+def test_a_failed_relinking_gives_back_what_was_received_where_that_ends_one_token() -> None:
+    scene = Scene(provider=provider(revokes_grant=False))
+    scene.linked()
+    scene.client.account = LinkDenied("no account")
+    scene.client.exchanges = [granted("access-2", refresh="refresh-2")]
+    scene.begin()
+    scene.refused(LinkDenied)
+    assert scene.client.revoked == ["refresh-2"]
+
+
+def test_a_mismatched_account_that_its_owner_has_linked_is_not_revoked() -> None:
+    scene = Scene(provider=provider(account_match="sub"))
+    scene.stores.links.attach(of_bob(scene.provider), AuditEvent("link.created", "success"))
+    scene.client.account = Account("https://idp.example", "bob")
+    scene.client.exchanges = [granted("access-2", refresh="refresh-2")]
+    scene.begin()
+    scene.refused(AccountMismatch)
+    assert scene.client.revoked == []
+
+
+def of_bob(at: Provider) -> NewLink:
+    """Bob's own account, linked by Bob."""
+    account = Account("https://idp.example", "bob")
+    tokens = granted("access-bob", refresh="refresh-bob").tokens
+    return NewLink(Profile(Identity(ADA.issuer, "bob")), at, account, tokens, frozenset(), timedelta())
+
+
+def test_a_relinking_drops_what_an_earlier_failure_left_to_be_revoked() -> None:
+    scene = Scene(client=FakeProviderClient(account=LinkDenied("x"), revocation=RevocationResult.FAILED))
+    scene.client.exchanges = [granted(refresh="refresh-1")]
+    scene.begin()
+    scene.refused(LinkDenied)
+    scene.linked(subject="a-1")
+    assert scene.stores.database.outbox == {}
+
+
+def test_a_good_refresh_token_goes_on_where_linking_again_brings_none() -> None:
+    scene = Scene(provider=provider(scopes=("openid", "offline_access")))
+    first = scene.linked()
+    again = scene.linked(granted("access-2"))
+    assert (again.id, scene.stores.database.links[first.id].refresh_token) == (first.id, Secret("refresh-1"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": LinkState.BROKEN},
+        {"client_id": "client-0"},
+        {"has_refresh_token": False},
+        {"refresh_expires_at": datetime(2026, 1, 1, tzinfo=UTC)},
+    ],
+)
+def test_a_spent_refresh_token_does_not_excuse_that_none_came(changes: dict[str, Any]) -> None:
+    scene = Scene(provider=provider(scopes=("openid", "offline_access")))
+    row = scene.stores.database.links[scene.linked().id]
+    row.link = replace(row.link, **changes)
+    scene.client.exchanges = [granted("access-2")]
+    scene.begin()
+    scene.refused(NoOfflineAccess)
+
+
+class MuteLinks(FakeLinkStore):
+    """A store that commits and then loses its answer."""
+
+    def attach(self, new: NewLink, event: AuditEvent) -> Link:
+        super().attach(new, event)
+        raise StorageUnavailable("The answer was lost.")
+
+
+@pytest.mark.parametrize("revokes_grant", [True, False])
+def test_a_link_whose_commit_was_not_heard_of_is_there_and_nothing_is_revoked(revokes_grant: bool) -> None:
+    scene = Scene(provider=provider(revokes_grant=revokes_grant))
+    scene.links = MuteLinks(scene.stores.database)
+    link = scene.linked()
+    assert (scene.client.revoked, scene.stores.database.outbox) == ([], {})
+    assert scene.stores.database.links[link.id].refresh_token == Secret("refresh-1")
+
+
 def test_what_cannot_be_revoked_at_once_stays_queued() -> None:
     scene = Scene(client=FakeProviderClient(account=LinkDenied("x"), revocation=RevocationResult.FAILED))
     scene.client.exchanges = [granted(refresh="refresh-1")]
@@ -320,9 +485,6 @@ def test_a_database_that_fails_after_the_exchange_is_the_error_the_person_sees()
     scene.client.exchanges = [down]
     scene.begin()
     scene.refused(StorageUnavailable)
-
-
-# --- unlink
 
 
 def test_unlinking_revokes_upstream_and_shows_the_receipt() -> None:
@@ -363,6 +525,16 @@ def test_an_unlinked_token_that_could_not_be_revoked_stays_queued(
     assert len(scene.stores.database.outbox) == queued
 
 
+def test_a_provider_that_does_not_revoke_is_asked_once_for_many_links() -> None:
+    scene = Scene()
+    for subject in ("a-1", "a-2", "a-3"):
+        scene.linked(granted(refresh=f"refresh of {subject}"), subject=subject)
+    scene.client.revocation = RevocationResult.FAILED
+    receipts = scene.service.unlink(SESSION, provider_id="idp1")
+    assert [one.upstream for one in receipts] == [RevocationResult.QUEUED] * 3
+    assert (len(scene.client.revoked), len(scene.stores.database.outbox)) == (1, 3)
+
+
 def test_a_link_without_anything_to_revoke_says_so() -> None:
     scene = Scene()
     link = scene.linked()
@@ -398,3 +570,16 @@ def test_the_policy_decides_who_may_unlink() -> None:
     scene = Scene(policy=Policy("tokens"))
     with pytest.raises(PolicyDenied):
         scene.service.unlink(BEARER, provider_id="idp1")
+
+
+def test_parameters_of_the_redirect_are_kept_and_say_nothing_of_the_account() -> None:
+    scene = Scene(provider=replace(provider(), subject_field="realmId", keep_callback_fields=("realmId",)))
+    scene.client.exchanges = [granted("access", refresh="refresh")]
+    scene.begin()
+    linked = scene.come_back(realmId="somebody-else")
+    [tokens] = scene.client.identified
+    assert tokens.extra == {}
+    holding = scene.stores.links.read(ADA, linked.provider.id, linked.link.id, "default")
+    assert holding is not None
+    assert holding.token is not None
+    assert holding.token.extra == {"realmId": "somebody-else"}

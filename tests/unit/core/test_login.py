@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,6 +20,7 @@ from tokenstore.core.model import (
     Callback,
     Granted,
     Identity,
+    Origin,
     Profile,
     Provider,
     Refused,
@@ -28,6 +30,7 @@ from tokenstore.core.secret import Secret
 from tokenstore.errors import (
     AttemptExpired,
     LinkDenied,
+    LoginDenied,
     PolicyDenied,
     ProviderMisconfigured,
     ProviderUnavailable,
@@ -101,7 +104,6 @@ def test_a_disabled_person_is_not_logged_in() -> None:
     [
         ("session-2", {}, AttemptExpired),
         (None, {}, AttemptExpired),
-        ("session-1", {"state": "unknown"}, AttemptExpired),
         ("session-1", {"iss": "https://evil.example"}, LinkDenied),
         ("session-1", {"error": "access_denied"}, LinkDenied),
     ],
@@ -116,6 +118,34 @@ def test_a_refused_callback_redeems_nothing_and_is_audited(
     assert scene.stores.database.events == [
         AuditEvent("login.refused", "failure", provider_id="oidc", reason=error.slug)
     ]
+
+
+def test_a_callback_without_an_attempt_writes_no_event() -> None:
+    scene = Scene()
+    with pytest.raises(AttemptExpired):
+        scene.log_in(state="unknown")
+    assert scene.stores.database.events == []
+
+
+@pytest.mark.parametrize("answer", [granted(), Refused("invalid_grant")])
+def test_the_events_of_a_login_say_where_it_came_from(answer: Granted | Refused) -> None:
+    scene, origin = Scene(), Origin("192.0.2.1", "r-1")
+    scene.client.exchanges = [answer]
+    scene.service.begin("session-1", "/back")
+    state = scene.client.begun[-1].state.reveal()
+    with suppress(LinkDenied):
+        scene.service.complete("session-1", Callback({"state": (state,), "code": ("code-1",)}), origin)
+    assert [event.origin for event in scene.stores.database.events] == [origin]
+
+
+def test_a_denial_at_the_login_provider_says_that_nobody_is_logged_in() -> None:
+    scene = Scene()
+
+    with pytest.raises(LoginDenied) as caught:
+        scene.log_in(error="access_denied")
+
+    assert (caught.value.slug, caught.value.title) == ("link-denied", "You are not logged in")
+    assert caught.value.detail == "Access was not allowed at the login provider. Nothing was stored."
 
 
 def test_a_code_that_is_refused_is_audited() -> None:

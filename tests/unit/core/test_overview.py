@@ -58,7 +58,7 @@ ALIVE, EXPIRED, ENDLESS = 100, 4000, -1
         (EXPIRED, True, {"refresh_expires_at": -1, "next_try_at": 60}, Status.REAUTHORIZATION_REQUIRED),
     ],
 )
-def test_the_status_of_a_link_is_what_a_caller_would_meet(
+def test_the_status_of_a_link_says_whether_it_will_go_on_giving_tokens(
     token: int, changes: dict[str, Any], status: Status, *, refresh: bool
 ) -> None:
     world = World()

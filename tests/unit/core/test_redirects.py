@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenstore.core.redirects import Choice, ReturnUrlPolicy, origin_problem
+from tokenstore.core.redirects import Choice, ReturnUrlPolicy, origin_problem, with_result
 
 POLICY = ReturnUrlPolicy(
     own_origin="https://store.example",
@@ -232,3 +232,16 @@ def test_a_policy_cannot_be_made_with_an_origin_that_is_none(origin: str) -> Non
 def test_a_policy_cannot_be_made_with_a_path_that_is_not_plain(path: str) -> None:
     with pytest.raises(ValueError, match="plain path"):
         ReturnUrlPolicy(own_origin="https://store.example", own_path=path)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("/", "/?result=ok"),
+        ("https://ui.example", "https://ui.example?result=ok"),
+        ("/a?b=c", "/a?b=c&result=ok"),
+        ("/a#part?not=query", "/a?result=ok#part?not=query"),
+    ],
+)
+def test_a_result_stands_at_the_end_of_the_query(url: str, told: str) -> None:
+    assert with_result(url, {"result": "ok"}) == told

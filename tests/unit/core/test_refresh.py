@@ -6,12 +6,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from support.core_world import ADA, CALLER, GRACE, SCOPES, World, provider
 from support.fake_provider import granted
-from support.fakes import FakeLinkStore
+from support.fakes import FakeDatabase, FakeLinkStore
 from tokenstore.core.model import (
     AccessToken,
     Asked,
@@ -30,6 +31,7 @@ from tokenstore.core.model import (
     Unavailable,
     Unclear,
 )
+from tokenstore.core.ports import Failure
 from tokenstore.core.refresh import back_off
 from tokenstore.core.secret import Secret
 from tokenstore.errors import (
@@ -80,7 +82,7 @@ def spent(world: World) -> list[str]:
 def others_save(world: World, link: Link, access: str = "theirs", refresh: str | None = "refresh-theirs") -> None:
     """Another process refreshes the link, as if its lease had been the only one."""
     row = world.row(link)
-    lease = Lease(row.link, "node-2", row.link.version, world.now, Secret("refresh-1"), None)
+    lease = Lease(row.link, "node-2", row.link.version, Secret("refresh-1"), None)
     tokens = TokenSet(Secret(access), timedelta(hours=1), Secret(refresh) if refresh else None)
     saved = world.stores.links.save_refreshed(
         lease, world.provider, tokens, Asked(), timedelta(), AuditEvent("token.refresh", "success")
@@ -110,22 +112,56 @@ class FailingLinks(FakeLinkStore):
         self._maybe_fail()
         return super().save_refreshed(lease, provider, tokens, asked, elapsed, event)
 
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret) -> bool:
+    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
         self._maybe_fail()
-        return super().save_rotation(lease, provider, refresh_token)
+        return super().save_rotation(lease, provider, refresh_token, failure)
 
-    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> None:
+    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> UUID | None:
         self._maybe_fail()
-        super().settle_superseded(lease, tokens)
+        return super().settle_superseded(lease, tokens)
+
+
+class UnwritableLinks(FakeLinkStore):
+    """A store that cannot write some row of a refresh's transaction; `faults`: what writes of the token alone raise."""
+
+    def __init__(self, database: FakeDatabase, *faults: Exception) -> None:
+        super().__init__(database)
+        self.faults = list(faults)
+
+    def save_refreshed(self, *_arguments: object) -> AccessToken | None:
+        raise ValueError("U+0000 is no text")
+
+    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
+        if self.faults:
+            raise self.faults.pop()
+        return super().save_rotation(lease, provider, refresh_token, failure)
+
+
+class MuteLinks(FakeLinkStore):
+    """A store that commits the first save and then loses its answer."""
+
+    mute = True
+
+    def save_refreshed(
+        self,
+        lease: Lease,
+        provider: Provider,
+        tokens: TokenSet,
+        asked: Asked,
+        elapsed: timedelta,
+        event: AuditEvent,
+    ) -> AccessToken | None:
+        saved = super().save_refreshed(lease, provider, tokens, asked, elapsed, event)
+        if self.mute:
+            self.mute = False
+            raise StorageUnavailable("The answer was lost.")
+        return saved
 
 
 def failing(world: World, times: int) -> None:
     """The next `times` writes of received tokens fail."""
     world.links = links = FailingLinks(world.stores.database)
     links.failures = times
-
-
-# --- granted
 
 
 def test_a_new_token_is_saved_and_the_link_is_free_again(world: World, link: Link) -> None:
@@ -206,9 +242,6 @@ def test_each_flight_marks_its_lease_with_a_name_of_its_own(world: World, link: 
     assert all(owner and owner.startswith("node-1/") for owner in owners)
 
 
-# --- unavailable
-
-
 def test_a_fault_in_which_nothing_was_done_is_retried_twice_under_a_renewed_lease(world: World, link: Link) -> None:
     ends: list[object] = []
 
@@ -287,9 +320,6 @@ def test_metadata_that_cannot_be_had_counts_as_an_outage(world: World, link: Lin
     assert (row.link.last_error, row.lease_owner, row.link.fail_count) == ("discovery", None, 1)
 
 
-# --- unclear
-
-
 def test_a_lost_answer_is_retried_exactly_once_with_the_same_token(world: World, link: Link) -> None:
     world.client.refreshes = [Unclear("read-timeout"), granted("new")]
     assert bring(world, link).value.reveal() == "new"
@@ -311,6 +341,16 @@ def test_a_rotated_token_in_a_useless_answer_is_saved(world: World, link: Link) 
     assert (row.refresh_token, row.lease_owner) == (Secret("refresh-2"), None)
 
 
+def test_a_useless_answer_with_a_rotated_token_makes_the_link_back_off(world: World, link: Link) -> None:
+    world.change(link, fail_count=1)
+    world.client.refreshes = [Unclear("no-access-token", Secret("refresh-2"))]
+    error = failure(world, link)
+    assert isinstance(error, ProviderUnavailable)
+    kept = world.row(link).link
+    assert (error.retry_after, kept.next_try_at) == (timedelta(seconds=10), world.now + timedelta(seconds=10))
+    assert (kept.fail_count, kept.last_error) == (2, "no-access-token")
+
+
 def test_a_rotated_token_in_a_useless_answer_is_offered_until_the_database_takes_it(world: World, link: Link) -> None:
     failing(world, 3)
     world.client.refreshes = [Unclear("no-access-token", Secret("refresh-2"))]
@@ -328,9 +368,7 @@ def test_a_rotated_token_that_misses_the_fence_is_kept_as_previous_one(world: Wo
     assert bring(world, link).value.reveal() == "theirs"
     row = world.row(link)
     assert (row.refresh_token, row.previous_token) == (Secret("refresh-theirs"), Secret("refresh-late"))
-
-
-# --- refused
+    assert world.metrics.fence_misses == ["idp1"]
 
 
 def test_invalid_grant_breaks_the_link_and_is_audited(world: World, link: Link) -> None:
@@ -340,6 +378,7 @@ def test_invalid_grant_breaks_the_link_and_is_audited(world: World, link: Link) 
     assert error.provider_id == "idp1"
     broken = world.row(link).link
     assert (broken.state, broken.last_error, world.actions()[-1]) == (LinkState.BROKEN, "invalid_grant", "link.broken")
+    assert world.metrics.broken == ["idp1"]
 
 
 def test_invalid_grant_for_a_link_that_was_refreshed_meanwhile_is_answered_from_the_row(
@@ -352,7 +391,7 @@ def test_invalid_grant_for_a_link_that_was_refreshed_meanwhile_is_answered_from_
 
     world.client.refreshes = [overtaken]
     assert bring(world, link).value.reveal() == "theirs"
-    assert world.row(link).link.state is LinkState.ACTIVE
+    assert (world.row(link).link.state, world.metrics.broken) == (LinkState.ACTIVE, [])
 
 
 def test_the_previous_token_is_tried_once_when_the_current_one_is_refused() -> None:
@@ -393,9 +432,6 @@ def test_a_strict_provider_is_never_sent_the_previous_token(world: World, link: 
     assert spent(world) == ["refresh-1"]
 
 
-# --- misconfigured
-
-
 @pytest.mark.parametrize("answer", [Misconfigured("invalid_client"), ProviderMisconfigured("x", debug="no endpoint")])
 def test_a_provider_that_refuses_the_store_leaves_the_link_untouched(
     world: World, link: Link, answer: Misconfigured | ProviderMisconfigured
@@ -403,7 +439,20 @@ def test_a_provider_that_refuses_the_store_leaves_the_link_untouched(
     before = replace(world.row(link))
     world.client.refreshes = [answer]
     assert isinstance(failure(world, link), ProviderMisconfigured)
-    assert world.row(link) == before
+    after = world.row(link)
+    pause = {name: getattr(after.link, name) for name in ("next_try_at", "last_error", "last_error_at")}
+    assert after == replace(before, link=replace(before.link, **pause))
+
+
+def test_a_provider_that_refuses_the_store_is_left_alone_for_ten_seconds(world: World, link: Link) -> None:
+    world.client.refreshes = [Misconfigured("invalid_client"), granted("new")]
+    failure(world, link)
+    world.advance(9)
+    assert isinstance(failure(world, link), ProviderMisconfigured)
+    assert spent(world) == ["refresh-1"]
+    world.advance(1)
+    assert bring(world, link).value.reveal() == "new"
+    assert world.row(link).link.last_error is None
 
 
 def test_a_provider_that_refuses_the_store_is_an_alarm(
@@ -412,9 +461,6 @@ def test_a_provider_that_refuses_the_store_is_an_alarm(
     world.client.refreshes = [Misconfigured("invalid_client")]
     failure(world, link)
     assert [record.levelno for record in caplog.records if record.name == "tokenstore.core.refresh"] == [logging.ERROR]
-
-
-# --- scope
 
 
 def test_a_configured_refresh_scope_that_is_refused_is_left_out_once() -> None:
@@ -442,9 +488,6 @@ def test_a_refused_scope_of_the_caller_is_said_to_the_caller(world: World, link:
     world.client.refreshes = [ScopeRefused("invalid_scope")]
     assert isinstance(failure(world, link, NARROW), ScopeNotGranted)
     assert world.row(link) == before
-
-
-# --- lease and fence
 
 
 def test_a_link_that_was_refreshed_before_the_lease_is_answered_from_the_row(world: World, link: Link) -> None:
@@ -486,7 +529,31 @@ def test_an_answer_for_an_unlinked_account_is_queued_for_revocation(world: World
     world.client.refreshes = [unlinked]
     assert isinstance(failure(world, link), NotLinked)
     queued = {row.pending.token.reveal() for row in world.stores.database.outbox.values()}
-    assert queued == {"refresh-1", "refresh-mine"}
+    assert queued == {"refresh-1"}
+    assert world.client.revoked == ["refresh-mine"]
+
+
+def test_an_answer_that_another_client_was_to_get_is_revoked(world: World, link: Link) -> None:
+    def relinked() -> Outcome:
+        world.provider = provider(client_id="client-2")
+        world.link(refresh="refresh-2")
+        return granted("mine", refresh="refresh-mine")
+
+    errand = world.errand(link)
+    world.client.refreshes = [relinked]
+    world.refresher.bring(errand)
+    assert world.client.revoked == ["refresh-mine"]
+    assert world.row(link).previous_token is None
+
+
+def test_an_answer_outlives_linking_again_without_a_new_refresh_token(world: World, link: Link) -> None:
+    def relinked() -> Outcome:
+        world.link(refresh=None)
+        return granted("mine", refresh="refresh-mine")
+
+    world.client.refreshes = [relinked]
+    assert bring(world, link).value.reveal() == "mine"
+    assert world.row(link).refresh_token == Secret("refresh-mine")
 
 
 def test_a_lapsed_lease_does_not_lose_the_newest_token(world: World, link: Link) -> None:
@@ -546,14 +613,54 @@ def test_a_follower_hears_that_the_link_broke(world: World, link: Link) -> None:
     assert isinstance(failure(world, link), ReauthorizationRequired)
 
 
-# --- trouble in the house
-
-
 def test_a_database_that_fails_during_the_save_is_asked_again(world: World, link: Link) -> None:
     failing(world, 10)
     world.client.refreshes = [granted("new", refresh="refresh-2")]
     assert bring(world, link).value.reveal() == "new"
     assert world.row(link).refresh_token == Secret("refresh-2")
+
+
+@pytest.mark.parametrize("faults", [(), (StorageUnavailable("x"), ValueError("y"), KeyUnavailable("z"))])
+def test_a_refresh_that_cannot_be_saved_whole_keeps_at_least_the_refresh_token(
+    world: World, link: Link, faults: tuple[Exception, ...]
+) -> None:
+    world.links = UnwritableLinks(world.stores.database, *faults)
+    world.client.refreshes = [granted("new", refresh="refresh-2")]
+    assert isinstance(failure(world, link), ProviderUnavailable)
+    row = world.row(link)
+    assert (row.refresh_token, row.lease_owner, row.link.last_error) == (Secret("refresh-2"), None, "internal")
+
+
+def test_a_refresh_without_a_new_refresh_token_that_cannot_be_saved_leaves_the_old_one(
+    world: World, link: Link
+) -> None:
+    world.links = UnwritableLinks(world.stores.database)
+    world.client.refreshes = [granted("new")]
+    assert isinstance(failure(world, link), ProviderUnavailable)
+    row = world.row(link)
+    assert (row.refresh_token, row.lease_owner, row.link.fail_count) == (Secret("refresh-1"), None, 1)
+
+
+def test_a_token_that_no_write_takes_for_a_minute_is_given_up_loudly(
+    world: World, link: Link, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.links = UnwritableLinks(world.stores.database, *[ValueError("never")] * 1_000)
+    world.client.refreshes = [granted("new", refresh="refresh-2")]
+    with pytest.raises(ValueError, match="never"):
+        bring(world, link)
+    assert sum(world.time.slept) == pytest.approx(60, abs=1)
+    assert logging.CRITICAL in [record.levelno for record in caplog.records]
+    assert "refresh-2" not in caplog.text
+
+
+def test_a_save_whose_answer_was_lost_is_found_again() -> None:
+    world = World(provider(rotation=GRACE))
+    link = world.link(seconds=3600, age=4000)
+    world.links = MuteLinks(world.stores.database)
+    world.client.refreshes = [granted("new", refresh="refresh-2")]
+    assert bring(world, link).value.reveal() == "new"
+    row = world.row(link)
+    assert (row.refresh_token, row.previous_token) == (Secret("refresh-2"), Secret("refresh-1"))
 
 
 def test_waiting_for_the_database_does_not_lengthen_the_token(world: World, link: Link) -> None:

@@ -27,7 +27,6 @@ def test_provider_is_found_by_its_id() -> None:
 
 def test_providers_come_in_the_configured_order() -> None:
     assert [one.id for one in REGISTRY] == ["idp2", "idp1"]
-    assert len(REGISTRY) == 2
 
 
 @pytest.mark.parametrize("text", ["idp3", "IDP1", "oidc", "register", "_clients", "../x", "get", "__class__", ""])

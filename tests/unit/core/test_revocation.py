@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -18,6 +18,13 @@ from tokenstore.core.secret import Secret
 from tokenstore.errors import ProviderMisconfigured, ProviderUnavailable
 
 
+def queued(stores: FakeStores) -> UUID:
+    """The row of a queued token."""
+    outbox_id = stores.outbox.queue_revocation(provider(), ADA, Secret("refresh-1"))
+    assert outbox_id is not None
+    return outbox_id
+
+
 def settled(
     client: FakeProviderClient,
     stores: FakeStores,
@@ -25,7 +32,7 @@ def settled(
     attempts: int = 0,
 ) -> RevocationResult:
     """The receipt of one queued token."""
-    outbox_id = stores.outbox.queue_revocation(provider(), ADA, Secret("refresh-1"))
+    outbox_id = queued(stores)
     row = stores.database.outbox[outbox_id]
     row.pending = replace(row.pending, attempts=attempts)
     return Revoker(Registry([configured or provider()]), stores.outbox, client).settle(outbox_id)
@@ -62,15 +69,16 @@ def test_a_token_of_a_provider_no_longer_configured_stays_queued() -> None:
     assert client.revoked == []
 
 
-def test_a_token_of_another_client_id_is_not_sent() -> None:
+def test_a_token_of_a_former_client_id_is_not_sent_and_not_kept() -> None:
     stores, client = fake_stores(), FakeProviderClient()
-    assert settled(client, stores, provider(client_id="client-2")) is RevocationResult.QUEUED
+    assert settled(client, stores, provider(client_id="client-2")) is RevocationResult.FAILED
     assert client.revoked == []
+    assert stores.database.outbox == {}
 
 
 def test_a_row_that_somebody_else_works_on_is_left_to_them() -> None:
     stores, client = fake_stores(), FakeProviderClient()
-    outbox_id = stores.outbox.queue_revocation(provider(), ADA, Secret("refresh-1"))
+    outbox_id = queued(stores)
     stores.outbox.claim(outbox_id, timedelta(seconds=30))
     revoker = Revoker(Registry([provider()]), stores.outbox, client)
     assert revoker.settle(outbox_id) is RevocationResult.QUEUED
@@ -80,7 +88,7 @@ def test_a_row_that_somebody_else_works_on_is_left_to_them() -> None:
 
 def test_a_database_that_is_down_leaves_the_token_queued() -> None:
     stores = fake_stores()
-    outbox_id = stores.outbox.queue_revocation(provider(), ADA, Secret("refresh-1"))
+    outbox_id = queued(stores)
     stores.database.down = True
     revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient())
     assert revoker.settle(outbox_id) is RevocationResult.QUEUED

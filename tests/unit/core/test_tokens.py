@@ -21,6 +21,7 @@ from tokenstore.core.model import (
     Identity,
     LinkState,
     Outcome,
+    Refused,
     ScopeRefused,
     TokenSet,
     Unavailable,
@@ -77,9 +78,6 @@ def get(
     )
 
 
-# --- from the cache
-
-
 def test_a_fresh_token_is_answered_from_the_cache_without_a_provider_call(world: World) -> None:
     link = world.link(seconds=3600, age=100)
     got = get(world)
@@ -125,9 +123,6 @@ def test_a_broken_link_still_gives_its_valid_token(world: World) -> None:
 def test_min_valid_counts_to_the_second(world: World) -> None:
     world.link(seconds=3600, age=3000, refresh=None)
     assert get(world, min_valid=600).expires_in == timedelta(seconds=600)
-
-
-# --- refreshing
 
 
 def test_a_token_that_will_not_last_for_min_valid_is_refreshed(world: World) -> None:
@@ -188,9 +183,6 @@ def test_the_refresh_goes_on_when_its_caller_has_left(gate: threading.Event) -> 
     token = world.holding(link).token
     assert token is not None
     assert token.value.reveal() == "new"
-
-
-# --- refresh ahead
 
 
 def test_inside_the_margin_the_present_token_is_answered_at_once_and_a_refresh_begins(
@@ -282,9 +274,6 @@ def test_a_provider_whose_refresh_ends_access_is_left_alone_until_the_token_expi
     assert world.client.refresh_calls == []
 
 
-# --- force
-
-
 def test_force_brings_a_new_token_though_the_present_one_is_good(world: World) -> None:
     world.link(seconds=3600, age=31)
     world.client.refreshes = [granted("new")]
@@ -325,13 +314,11 @@ def test_force_on_a_link_without_refresh_token_gives_what_there_is(world: World)
     assert get(world, force=True).cached
 
 
-# --- losers and trouble
-
-
 def test_a_loser_is_answered_with_the_present_token_at_once(world: World) -> None:
     link = world.link(seconds=3600, age=3560)
     world.change(link, lease_until=world.now + timedelta(seconds=20))
     assert get(world).expires_in == timedelta(seconds=40)
+    assert world.time.slept == []
 
 
 def test_a_loser_without_a_living_token_polls_until_the_other_has_refreshed(world: World) -> None:
@@ -367,6 +354,12 @@ def test_in_an_outage_a_token_with_less_than_five_seconds_is_not_handed_out(worl
     world.client.refreshes = [Unavailable("status-503")]
     with pytest.raises(ProviderUnavailable):
         get(world)
+
+
+def test_in_an_outage_a_tenth_of_a_short_life_is_worth_handing_out(world: World) -> None:
+    world.link(seconds=20, age=17)
+    world.client.refreshes = [Unavailable("status-503")]
+    assert get(world).expires_in == timedelta(seconds=3)
 
 
 def test_while_backing_off_the_present_token_is_handed_out_without_a_call(world: World) -> None:
@@ -429,9 +422,6 @@ def test_a_database_that_is_down_is_said_to_be_down(world: World) -> None:
         get(world)
 
 
-# --- HEAD and prefetch
-
-
 def test_a_reader_who_may_not_refresh_gets_a_fresh_token(world: World) -> None:
     world.link(age=100)
     assert get(world, may_refresh=False).cached
@@ -455,9 +445,6 @@ def test_a_reader_who_may_not_refresh_hears_the_truth_about_a_broken_link(world:
     world.change(link, state=LinkState.BROKEN)
     with pytest.raises(ReauthorizationRequired):
         get(world, may_refresh=False)
-
-
-# --- variants, scope, audience
 
 
 def test_a_narrower_scope_is_a_variant_with_a_token_of_its_own(world: World) -> None:
@@ -484,6 +471,20 @@ def test_a_scope_outside_the_granted_one_is_refused_without_a_call(world: World)
 
 
 @pytest.mark.parametrize(
+    ("configured", "linking_mends", "mend"),
+    [(("email", "admin"), True, "Link the account again"), (("email",), False, "Ask the operator to add it to SCOPE")],
+)
+def test_a_missing_scope_is_mended_by_linking_only_where_linking_asks_for_it(
+    configured: tuple[str, ...], linking_mends: bool, mend: str
+) -> None:
+    world = World(replace(provider(), scopes=configured))
+    world.link()
+    with pytest.raises(ScopeNotGranted, match=mend) as caught:
+        get(world, asked=Asked(frozenset({"admin"})))
+    assert caught.value.linking_mends is linking_mends
+
+
+@pytest.mark.parametrize(
     ("style", "asked", "allowed"),
     [
         ("none", Asked(audience="api"), False),
@@ -491,8 +492,9 @@ def test_a_scope_outside_the_granted_one_is_refused_without_a_call(world: World)
         ("resource", Asked(resources=("https://api.example",)), True),
         ("resource", Asked(audience="api"), False),
         ("audience", Asked(audience="api"), True),
-        ("audience", Asked(resources=("https://api.example",)), False),
+        ("audience", Asked(resources=("https://api.example",)), True),
         ("audience-repeated", Asked(audience="api"), True),
+        ("audience-repeated", Asked(audience="api", resources=("https://api.example",)), True),
     ],
 )
 def test_an_audience_can_be_asked_for_in_the_style_of_the_provider_only(
@@ -503,8 +505,9 @@ def test_an_audience_can_be_asked_for_in_the_style_of_the_provider_only(
     if allowed:
         assert get(world, asked=asked).cached
     else:
-        with pytest.raises(ScopeNotGranted):
+        with pytest.raises(ScopeNotGranted) as caught:
             get(world, asked=asked)
+        assert not caught.value.linking_mends
 
 
 def test_a_scope_that_the_provider_refuses_leaves_the_link_whole(world: World) -> None:
@@ -560,9 +563,6 @@ def test_variants_of_one_link_are_refreshed_one_after_another(world: World) -> N
         }
 
 
-# --- who may
-
-
 def test_an_unknown_provider_is_not_found(world: World) -> None:
     with pytest.raises(UnknownProvider):
         world.tokens.fresh_token(CALLER, "oidc")
@@ -597,3 +597,22 @@ def test_there_is_no_hand_out_without_a_token(world: World) -> None:
 def test_an_end_that_has_just_passed_is_shown_as_zero(world: World) -> None:
     link = world.link(seconds=10, age=11)
     assert handed_out(world.holding(link), cached=True).expires_in == timedelta()
+
+
+def test_hand_outs_and_waiting_are_counted(world: World) -> None:
+    world.link(seconds=100)
+    world.client.refreshes = [granted()]
+    get(world)
+    get(world, min_valid=90)
+    world.advance(60)
+    get(world)
+    assert world.metrics.hand_outs == [("idp1", True), ("idp1", True), ("idp1", False)]
+    assert world.metrics.waits == ["idp1"]
+
+
+def test_a_caller_who_waited_in_vain_waited(world: World) -> None:
+    world.link(seconds=100, age=100)
+    world.client.refreshes = [Refused("invalid_grant")]
+    with pytest.raises(ReauthorizationRequired):
+        get(world)
+    assert (world.metrics.hand_outs, world.metrics.waits) == ([], ["idp1"])

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, create_engine, event
+from redis import Redis
+from sqlalchemy import create_engine
 
 from support.keys import memory_vault
-from support.sessions import IDLE, LIFETIME, SessionTable
+from support.redis_server import free_place
+from support.sessions import IDLE, LIFETIME, SessionTable, session_table
 from support.web import PUBLIC_URL, app_with_sessions
+from tokenstore.identity.session_redis import KEY_PREFIX, RedisSessions
 from tokenstore.identity.session_rows import SessionRows
+from tokenstore.identity.session_store import SessionStore
 from tokenstore.identity.session_values import new_sid
 from tokenstore.identity.sessions import TOUCH_EVERY
 from tokenstore.store.engine import Database
@@ -21,11 +25,11 @@ from tokenstore.store.engine import Database
 MOMENT = timedelta(seconds=5)
 
 
-@pytest.fixture
-def table(database_url: str) -> Iterator[SessionTable]:
-    made = SessionTable.at(database_url)
+@pytest.fixture(params=["sqlite_url", "postgres_url", "redis_url"])
+def table(request: pytest.FixtureRequest) -> Iterator[SessionTable]:
+    made = session_table(request.getfixturevalue(request.param))
     yield made
-    made.engine.dispose()
+    made.close()
 
 
 @pytest.fixture
@@ -37,13 +41,6 @@ def get(client: FlaskClient, path: str) -> dict[str, str]:
     answer = client.get(path, base_url=PUBLIC_URL)
     assert answer.status_code == 200
     return answer.get_json(silent=True) or {}
-
-
-def statements(engine: Engine) -> list[str]:
-    """The statements the engine runs from now on."""
-    seen: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
-    return seen
 
 
 def test_stored_value_is_there_in_the_next_request(browser: FlaskClient) -> None:
@@ -64,9 +61,9 @@ def test_looking_makes_neither_row_nor_cookie(browser: FlaskClient, table: Sessi
 
 def test_request_that_does_not_look_asks_no_database(browser: FlaskClient, table: SessionTable) -> None:
     get(browser, "/store?a=1")
-    seen = statements(table.engine)
+    statements = table.watch()
     answer = browser.get("/quiet", base_url=PUBLIC_URL)
-    assert (seen, "Cookie" in answer.headers.get("Vary", "")) == ([], False)
+    assert (statements(), "Cookie" in answer.headers.get("Vary", "")) == ((0, 0), False)
 
 
 def test_answer_that_depends_on_the_session_varies_by_cookie(browser: FlaskClient) -> None:
@@ -134,10 +131,10 @@ def test_changed_session_ends_after_its_lifetime_too(browser: FlaskClient, table
 def test_looking_often_writes_at_most_once_a_minute(browser: FlaskClient, table: SessionTable) -> None:
     get(browser, "/store?a=1")
     table.let_pass(TOUCH_EVERY + MOMENT)
-    seen = statements(table.engine)
+    statements = table.watch()
     for _ in range(5):
         get(browser, "/show")
-    assert len([statement for statement in seen if statement.startswith("UPDATE")]) == 1
+    assert statements()[1] == 1
 
 
 def test_ended_rows_are_removed_when_new_ones_come(browser: FlaskClient, table: SessionTable) -> None:
@@ -155,22 +152,33 @@ def test_change_by_a_request_that_overlaps_a_logout_does_not_bring_the_session_b
     assert table.count() == 0
 
 
-@pytest.fixture
-def unreachable(tmp_path: Path) -> SessionRows:
-    """Sessions in a database that cannot be opened."""
+@pytest.fixture(params=["database", "redis"])
+def unreachable(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
+    """Sessions in a database that cannot be opened, or in a Redis that is not there."""
+    if request.param == "redis":
+        return RedisSessions(free_place().url, idle=IDLE, lifetime=LIFETIME)
     engine = create_engine(f"sqlite:///{tmp_path / 'no-such-folder' / 'tokenstore.db'}")
     return SessionRows(Database(engine), idle=IDLE, lifetime=LIFETIME)
 
 
-def test_database_trouble_is_a_problem_and_no_logout(unreachable: SessionRows) -> None:
+def test_database_trouble_is_a_problem_and_no_logout(unreachable: SessionStore) -> None:
     client = app_with_sessions(unreachable, memory_vault()).test_client()
     client.set_cookie("__Host-tokenstore", new_sid(), domain="tokens.example.org")
     answer = client.get("/show", base_url=PUBLIC_URL)
     assert (answer.status_code, "Set-Cookie" in answer.headers) == (503, False)
 
 
-def test_trouble_while_storing_is_a_problem(unreachable: SessionRows) -> None:
+def test_trouble_while_storing_is_a_problem(unreachable: SessionStore) -> None:
     client = app_with_sessions(unreachable, memory_vault()).test_client()
     answer = client.get("/store?a=1", base_url=PUBLIC_URL)
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("created", ["", "yesterday", "1.5", "9" * 12, "9" * 17, "9" * 40, "-" + "9" * 17])
+def test_what_another_program_wrote_into_redis_is_no_session(redis_url: str, created: str) -> None:
+    with Redis.from_url(redis_url) as client:
+        client.hset(f"{KEY_PREFIX}a", mapping={"sealed": b"content", "created": created})
+        client.pexpire(f"{KEY_PREFIX}a", 60_000)
+    found = RedisSessions(redis_url, idle=IDLE, lifetime=LIFETIME).read("a")
+    assert found is None

@@ -20,10 +20,13 @@ class Source:
         self.error: ProviderUnavailable | ProviderMisconfigured | None = None
         self.gate = threading.Event()
         self.gate.set()
+        self.begun = threading.Event()
         self.loaded = threading.Condition()
         self.cached = Cached(self.load, FRESHNESS, clock=lambda: self.now)
 
     def load(self) -> int:
+        if not self.gate.is_set():
+            self.begun.set()
         assert self.gate.wait(10)
         with self.loaded:
             self.loads += 1
@@ -133,3 +136,18 @@ def test_the_kept_value_is_given_when_a_newer_one_cannot_be_had() -> None:
     assert source.cached.newer_than(30) == 1
     assert source.cached.newer_than(30) == 1
     assert source.loads == 2
+
+
+def test_only_one_of_many_who_want_something_newer_waits_for_the_load() -> None:
+    source = Source()
+    assert source.cached.get() == 1
+    source.now = 50
+    source.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(source.cached.newer_than, 10)
+        try:
+            assert source.begun.wait(10)
+            assert [source.cached.newer_than(10) for _ in range(5)] == [1] * 5
+        finally:
+            source.gate.set()
+        assert waiting.result(10) == 2

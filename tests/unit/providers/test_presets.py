@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tokenstore.core.model import ProviderId, ProviderKind
@@ -10,6 +12,7 @@ from tokenstore.providers.building import Built, build_provider
 from tokenstore.providers.presets import PRESETS
 from tokenstore.providers.settings import ProviderSettings
 
+VARS = {"keycloak": {"host": "sso.example.org", "realm": "science"}, "microsoft": {"tenant": "72f988bf-86f1"}}
 CREDENTIALS: dict[str, object] = {"CLIENT_ID": "store", "CLIENT_SECRET": "hush"}
 
 
@@ -19,9 +22,71 @@ def build(**given: object) -> Built:
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_preset_holds_only_settings_with_good_values(name: str) -> None:
-    rows, problems = fill(ProviderSettings, PRESETS[name])
+    rows, problems = fill(ProviderSettings, PRESETS[name].rows)
     assert problems == {}
-    assert {row for row in PRESETS[name] if not hasattr(rows, row.lower())} == set()
+    assert {row for row in PRESETS[name].rows if not hasattr(rows, row.lower())} == set()
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_preset_needs_only_credentials_and_names(name: str) -> None:
+    built = build(PRESET=name, VARS=VARS.get(name, {}))
+    assert built.problems == ()
+    assert built.warnings == ()
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_preset_names_its_pages_and_when_they_were_read_or_what_is_open(name: str) -> None:
+    preset = PRESETS[name]
+    assert preset.pages
+    assert all(page.startswith("https://") for page in preset.pages)
+    assert re.fullmatch(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]", preset.read) or preset.open
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("atlassian", True),
+        ("dropbox", True),
+        ("github", False),
+        ("github-app", False),
+        ("google", True),
+        ("globus", True),
+        ("microsoft", True),
+        ("orcid", False),
+        ("salesforce", True),
+        ("slack", False),
+    ],
+)
+def test_a_refresh_token_is_expected_where_offline_access_is_asked_for(name: str, expected: bool) -> None:
+    built = build(PRESET=name, VARS=VARS.get(name, {}))
+    assert built.provider is not None
+    assert built.provider.expects_refresh_token is expected
+
+
+def test_names_of_a_preset_have_defaults_that_vars_replace() -> None:
+    ours, theirs = build(PRESET="gitlab", VARS={"host": "git.example.org"}), build(PRESET="gitlab")
+    assert ours.provider is not None
+    assert theirs.provider is not None
+    assert (ours.provider.issuer, theirs.provider.issuer) == ("https://git.example.org", "https://gitlab.com")
+
+
+@pytest.mark.parametrize(
+    "given", [{"PRESET": "keycloak", "VARS": "{host:"}, {"PRESET": "keyclock", "VARS": {"host": "x"}}]
+)
+def test_a_preset_or_vars_that_cannot_be_read_is_the_one_problem_told(given: dict[str, object]) -> None:
+    assert len(build(**given).problems) == 1
+
+
+def test_a_mend_names_the_settings_as_they_are_written() -> None:
+    [problem] = build(PRESET="github", CLIENT_SECRET=None).problems
+    assert "IDP_CLIENT_SECRET_FILE" in problem
+    assert "IDP_TOKEN_AUTH_METHOD" in problem
+
+
+def test_the_redirect_uri_is_filled_in_where_a_refresh_wants_it() -> None:
+    built = build(PRESET="gitlab")
+    assert built.provider is not None
+    assert built.provider.refresh_params == (("redirect_uri", "https://store.example.org/callback"),)
 
 
 def test_github_needs_only_credentials() -> None:
@@ -60,7 +125,8 @@ def test_overridden_address_needs_no_names() -> None:
 @pytest.mark.parametrize(
     ("names", "problem"),
     [
-        ({"host": "sso.example.org"}, "IDP_VARS lacks 'realm'"),
+        ({"host": "sso.example.org"}, 'IDP_VARS lacks \'realm\': write IDP_VARS = {"realm": "…"}'),
+        ({}, 'IDP_VARS lacks \'host\' and \'realm\': write IDP_VARS = {"host": "…", "realm": "…"}'),
         ({"host": "sso.example.org/evil", "realm": "x"}, "IDP_VARS has an unusable 'host': write a host name"),
         ({"host": "me@evil.example.org", "realm": "x"}, "IDP_VARS has an unusable 'host'"),
         ({"host": "sso.example.org", "realm": "../../x"}, "IDP_VARS has an unusable 'realm': write one part of a path"),
@@ -69,7 +135,7 @@ def test_overridden_address_needs_no_names() -> None:
         ({"host": "sso.example.org", "realm": "x", "tenant": "y"}, "IDP_VARS holds 'tenant', which the preset"),
     ],
 )
-def test_name_that_would_leave_its_place_is_refused(names: dict[str, str], problem: str) -> None:
+def test_vars_that_are_missing_or_leave_their_place_are_refused(names: dict[str, str], problem: str) -> None:
     built = build(PRESET="keycloak", VARS=names)
     assert built.provider is None
     assert [text for text in built.problems if text.startswith(problem)], built.problems

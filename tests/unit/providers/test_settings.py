@@ -117,7 +117,7 @@ def test_issuer_is_read_off_the_discovery_url(discovery_url: str, issuer: str) -
     [
         ({"CLIENT_ID": None}, "MY_IDP_CLIENT_ID is missing"),
         ({"CLIENT_SECRET": None}, "MY_IDP_CLIENT_SECRET is missing"),
-        ({"DISCOVERY_URL": None}, "MY_IDP_AUTHORIZE_URL or TOKEN_URL is missing"),
+        ({"DISCOVERY_URL": None}, "MY_IDP_AUTHORIZE_URL or MY_IDP_TOKEN_URL is missing"),
         ({"DISCOVERY_URL": None, "TYPE": "oidc"}, "MY_IDP_DISCOVERY_URL is missing"),
         ({"DISCOVERY_URL": "https://idp.example.org/meta"}, "MY_IDP_ISSUER is missing"),
         ({"DISCOVERY_URL": "http://idp.example.org/x"}, "MY_IDP_DISCOVERY_URL is plain http"),
@@ -127,7 +127,7 @@ def test_issuer_is_read_off_the_discovery_url(discovery_url: str, issuer: str) -
         ({"TOKEN_URL": "https://idp.example.org/ x"}, "MY_IDP_TOKEN_URL is no web address"),
         ({"TOKEN_URL": "https://idp.example.org:99999/x"}, "MY_IDP_TOKEN_URL is no web address"),
         ({"ALLOWED_HOSTS": "*.example.org"}, "MY_IDP_ALLOWED_HOSTS holds"),
-        ({"PRESET": "gitbub"}, "MY_IDP_PRESET is 'gitbub': write one of github, keycloak"),
+        ({"PRESET": "gitbub"}, "MY_IDP_PRESET is 'gitbub': did you mean github? Write one of atlassian,"),
         ({"ROTATION": "grace(soon)"}, "MY_IDP_ROTATION is 'grace(soon)'"),
         ({"SCOPE": 'openid a"b'}, "MY_IDP_SCOPE holds"),
         ({"SCOPE": "email"}, "MY_IDP_SCOPE lacks openid"),

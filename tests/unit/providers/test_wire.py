@@ -109,7 +109,9 @@ def test_a_refresh_sends_no_scope_by_default() -> None:
     assert dict(refresh(make_provider(), None, "a")) == {"grant_type": "refresh_token", "refresh_token": "rt"}
 
 
-@pytest.mark.parametrize(("style", "scope"), [("granted", "a b"), ("configured", "openid email offline_access")])
+@pytest.mark.parametrize(
+    ("style", "scope"), [("granted", "a b offline_access"), ("configured", "openid email offline_access")]
+)
 def test_a_refresh_sends_scope_where_the_provider_insists(style: str, scope: str) -> None:
     assert dict(refresh(make_provider(refresh_scope=style), None, "b", "a"))["scope"] == scope
 
@@ -166,3 +168,41 @@ def test_no_request_shows_its_secrets() -> None:
     request = wire.refresh_request(provider, TOKEN_URL, Secret("the-refresh-token"), Asked(), frozenset())
     assert "the-refresh-token" not in repr(request)
     assert "Basic" not in repr(request)
+
+
+def test_a_body_in_json_holds_the_same_parameters_and_repeated_ones_as_a_list() -> None:
+    provider = make_provider(body_format="json", auth_method="client_secret_post", audience_style="audience-repeated")
+    asked = Asked(audience="a", resources=("https://b/",))
+    request = wire.refresh_request(provider, TOKEN_URL, Secret("rt"), asked, frozenset())
+    assert dict(request.headers)["Content-Type"] == "application/json"
+    assert json.loads(request.body or b"") == {
+        "grant_type": "refresh_token",
+        "refresh_token": "rt",
+        "audience": ["a", "https://b/"],
+        "client_id": "the-store",
+        "client_secret": "the secret/of: us",
+    }
+
+
+def test_revocation_stays_a_form_where_token_requests_are_json() -> None:
+    assert form(wire.revocation_request(make_provider(body_format="json"), TOKEN_URL, Secret("t"))) == [("token", "t")]
+
+
+def test_parameters_of_the_refresh_go_along_on_refresh_only() -> None:
+    provider = make_provider(refresh_params=(("redirect_uri", "https://store.example/back"),))
+    assert dict(refresh(provider))["redirect_uri"] == "https://store.example/back"
+    code = form(wire.code_request(provider, TOKEN_URL, make_attempt(provider), Secret("c")))
+    assert [value for name, value in code if name == "redirect_uri"] == [provider.redirect_uri]
+
+
+def test_scopes_go_by_the_parameter_and_separator_of_the_provider() -> None:
+    provider = make_provider(scopes=("a", "b"), scope_param="user_scope", scope_separator=" ,")
+    sent = dict(query(provider))
+    assert sent["user_scope"] == "a b"
+    assert "scope" not in sent
+
+
+def test_a_revocation_by_the_token_itself_has_no_body_and_no_credentials_of_ours() -> None:
+    request = wire.bearer_revocation_request("https://api.example/revoke", Secret("at"))
+    assert (request.method, request.body) == ("POST", None)
+    assert dict(request.headers)["Authorization"] == "Bearer at"

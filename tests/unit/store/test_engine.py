@@ -9,14 +9,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, create_engine, insert, select, text
+from sqlalchemy import Engine, NullPool, create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from support.harness import in_parallel
 from support.stores import open_database
 from tokenstore.errors import StorageUnavailable
 from tokenstore.store.base import db_now, from_now
-from tokenstore.store.engine import Database, engine_options, prepare_engine
+from tokenstore.store.engine import Database, engine_options, prepare_engine, with_driver
 from tokenstore.store.tables import metadata, user_account
 
 
@@ -146,6 +146,18 @@ def test_an_exhausted_pool_is_storage_unavailable(sqlite_url: str) -> None:
     engine.dispose()
 
 
+def test_a_connection_that_the_server_ended_is_replaced(postgres_url: str) -> None:
+    with open_database(postgres_url) as engine, open_database(postgres_url) as other:
+        metadata.create_all(engine)
+        database = Database(engine)
+        with database.writing() as connection:
+            ended = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with Database(other).writing() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended})
+        with database.writing() as connection:
+            assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != ended
+
+
 def test_sqlite_keeps_every_commit_and_checks_foreign_keys(sqlite_url: str) -> None:
     with open_database(sqlite_url) as engine, Database(engine).reading() as connection:
         settings = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -161,6 +173,31 @@ def test_postgresql_is_read_committed(postgres_url: str) -> None:
 def test_the_operators_engine_options_go_before_ours() -> None:
     url = "postgresql+psycopg://db.example/tokenstore"
     options = engine_options(url, {"pool_timeout": 1, "connect_args": {"sslmode": "require"}, "hide_parameters": False})
-    assert options["pool_timeout"] == 1
+    assert (options["pool_timeout"], options["pool_size"], options["pool_recycle"]) == (1, 5, 300)
     assert options["connect_args"] == {"connect_timeout": 3, "sslmode": "require"}
     assert options["hide_parameters"] is True
+
+
+def test_another_pool_gets_no_arguments_of_ours() -> None:
+    options = engine_options("postgresql+psycopg://db.example/tokenstore", {"poolclass": NullPool})
+    assert not options.keys() & {"pool_size", "pool_recycle", "pool_timeout"}
+    assert options["isolation_level"] == "READ COMMITTED"
+
+
+@pytest.mark.parametrize("database", ["", ":memory:"])
+def test_sqlite_in_memory_has_a_pool_of_its_own(database: str) -> None:
+    assert "pool_size" not in engine_options(f"sqlite:///{database}")
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgresql://user:p%40ss@host/name?a=b", "postgresql+psycopg://user:p%40ss@host/name?a=b"),
+        ("postgres://host/name", "postgresql+psycopg://host/name"),
+        ("postgresql+psycopg2://host/name", "postgresql+psycopg2://host/name"),
+        ("sqlite:///postgresql://", "sqlite:///postgresql://"),
+        ("postgresql", "postgresql"),
+    ],
+)
+def test_postgresql_address_without_a_driver_gets_ours(given: str, used: str) -> None:
+    assert with_driver(given) == used

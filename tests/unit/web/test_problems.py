@@ -73,9 +73,21 @@ def test_problem_has_the_members_of_rfc_9457() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", [errors.NotLinked, errors.ReauthorizationRequired, errors.ScopeNotGranted])
-def test_problem_that_a_click_mends_names_the_start_page(kind: type[errors.TokenStoreError]) -> None:
-    assert answer_to(made(kind)).get_json()["authorize_url"] == "https://t.example.org/store/link/idp1"
+@pytest.mark.parametrize(
+    "error",
+    [
+        made(errors.NotLinked),
+        made(errors.ReauthorizationRequired),
+        errors.ScopeNotGranted("Link again.", provider_id="idp1", linking_mends=True),
+    ],
+    ids=lambda error: error.slug,
+)
+def test_problem_that_a_click_mends_names_the_start_page(error: errors.TokenStoreError) -> None:
+    assert answer_to(error).get_json()["authorize_url"] == "https://t.example.org/store/link/idp1"
+
+
+def test_scope_that_linking_again_does_not_bring_leads_nowhere() -> None:
+    assert "authorize_url" not in answer_to(made(errors.ScopeNotGranted)).get_json()
 
 
 def test_reauthorization_tells_since_when_in_epoch_seconds() -> None:
@@ -132,6 +144,7 @@ def test_router_errors_are_problems(method: str, path: str, expected: str) -> No
 def test_method_not_allowed_names_the_methods() -> None:
     answer = app_that_raises(ValueError()).test_client().post("/api/v1.0/thing")
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert answer.get_json()["detail"] == "This address does not know the method. It takes GET."
 
 
 def test_missing_slash_is_redirected_within_public_url() -> None:

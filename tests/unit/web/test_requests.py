@@ -9,7 +9,7 @@ from flask import Flask, jsonify, request, url_for
 from flask.testing import FlaskClient
 
 from support.web import small_app
-from tokenstore.web.requests import BODY_LIMIT, client_address, request_id
+from tokenstore.web.requests import BODY_LIMIT, request_id
 
 GOOD_ID = "0123456789abcdef0123456789abcdef"
 
@@ -20,7 +20,7 @@ def app_that_tells(public_url: str = "https://tokens.example.org", *, proxy_hops
     @app.route("/tell", methods=["GET", "POST"])
     def tell() -> Any:
         return jsonify(
-            address=client_address(),
+            address=request.remote_addr,
             id=request_id(),
             url=request.url,
             own=url_for("tell"),
