@@ -27,7 +27,7 @@ from demo.signing import ALGORITHM
 from demo.tokens import access_token, access_token_lifetime, introspected, person_claims
 
 
-class StrictCodeChallenge(CodeChallenge):  # type: ignore[misc]
+class StrictCodeChallenge(CodeChallenge):
     """PKCE for every client and S256 only (RFC 9700 section 2.1.1); Authlib asks it of public clients alone."""
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
@@ -43,7 +43,7 @@ class _Issuing:
 
     def generate_token(self, user: Any = None, scope: str | None = None, **rest: Any) -> dict[str, Any]:
         narrowed = struck(Fault.NARROW_SCOPE)
-        token: dict[str, Any] = super().generate_token(  # type: ignore[misc]
+        token: dict[str, Any] = super().generate_token(  # type: ignore[misc]  # of the grant it is mixed into
             user=user, scope=scope if narrowed is None else str(narrowed), **rest
         )
         return token
@@ -60,7 +60,7 @@ class _Issuing:
             token["token_type"] = token_type
 
 
-class CodeGrant(_Issuing, grants.AuthorizationCodeGrant):  # type: ignore[misc]
+class CodeGrant(_Issuing, grants.AuthorizationCodeGrant):
     """Codes are spent once; a refresh token comes with `offline_access` and from OpenID providers only.
 
     Public clients have PKCE alone; which methods a client may use stands in its registration.
@@ -105,7 +105,7 @@ class CodeGrant(_Issuing, grants.AuthorizationCodeGrant):  # type: ignore[misc]
         """Nothing: a spent code is kept, so that spending it again can be told."""
 
 
-class RefreshGrant(_Issuing, grants.RefreshTokenGrant):  # type: ignore[misc]
+class RefreshGrant(_Issuing, grants.RefreshTokenGrant):
     """Rotation and reuse detection as `ProviderState` decides them."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_AUTH
@@ -131,7 +131,7 @@ class RefreshGrant(_Issuing, grants.RefreshTokenGrant):  # type: ignore[misc]
         """Nothing: `issue_token` marked it as used when its successor was made."""
 
 
-class IdTokens(OpenIDCode):  # type: ignore[misc]
+class IdTokens(OpenIDCode):
     """ID tokens at the code exchange and at refresh (OpenID Connect Core sections 3.1.3.3 and 12.2)."""
 
     def exists_nonce(self, nonce: str, oauth_request: Any) -> bool:
@@ -160,7 +160,7 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]
         return person_claims(user, scope) | ({} if other is None else {"sub": str(other)})
 
 
-class Revocation(RevocationEndpoint):  # type: ignore[misc]
+class Revocation(RevocationEndpoint):
     """RFC 7009: revoking any token of a grant ends the whole grant."""
 
     CLIENT_AUTH_METHODS = CLIENT_AUTH
@@ -173,7 +173,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
             provider_state().revoke(token.grant)
 
 
-class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+class Introspection(IntrospectionEndpoint):
     """RFC 7662: any client that proves who it is may ask; what is not live is inactive and nothing more."""
 
     CLIENT_AUTH_METHODS = CLIENT_AUTH
@@ -190,7 +190,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         return {"active": False} if token is None else introspected(token)
 
 
-class EndSession(EndSessionEndpoint):  # type: ignore[misc]
+class EndSession(EndSessionEndpoint):
     """RP-initiated logout: back only to a registered address and only with an ID token of ours."""
 
     def get_server_jwks(self) -> Any:
@@ -203,7 +203,7 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
         session.clear()
 
 
-class SentIssuer(IssuerParameter):  # type: ignore[misc]
+class SentIssuer(IssuerParameter):
     """`iss` in every authorization response (RFC 9207), as true as the knobs let it be."""
 
     def get_issuer(self) -> str | None:

@@ -12,7 +12,7 @@ from demo.faults import provider_state
 CLIENT_AUTH = ["client_secret_basic", "client_secret_post"]
 
 
-class RegisteredClient(ClientMixin):  # type: ignore[misc]
+class RegisteredClient(ClientMixin):
     """A client as Authlib wants to see it."""
 
     def __init__(self, client: Client) -> None:

@@ -34,7 +34,7 @@ class Instant(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  (SQLAlchemy's)
         return None if value is None else (value - _EPOCH) // _MILLISECOND
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's)
         return None if value is None else _EPOCH + timedelta(milliseconds=value)
 
 
@@ -46,13 +46,13 @@ class db_now(FunctionElement[datetime]):  # noqa: N801  (reads as the SQL functi
 
 
 @compiles(db_now, "sqlite")
-def _sqlite_now(element: db_now, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ARG001
+def _sqlite_now(element: db_now, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ARG001  (SQLAlchemy's)
     # unixepoch('subsec') came with SQLite 3.42; a Julian day as a double is exact to less than a millisecond.
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 
 
 @compiles(db_now, "postgresql")
-def _postgresql_now(element: db_now, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ARG001
+def _postgresql_now(element: db_now, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ARG001  (SQLAlchemy's)
     return "CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)"
 
 
