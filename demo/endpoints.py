@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hmac
-from typing import Any
-
 from flask import Flask, Response, jsonify, request
 
 from demo.authorization import create_authorization_server
 from demo.clients import CLIENT_AUTH
+from demo.control import Control
 from demo.cors import install_cors
 from demo.faults import install_faults, struck
 from demo.knobs import Fault
@@ -66,7 +63,7 @@ class Endpoints:
         app.add_url_rule(userinfo, "userinfo", self.userinfo, methods=["GET", "POST"])
         app.add_url_rule("/revoke", "revoke", self.revoke, methods=["POST"])
         app.add_url_rule("/introspect", "introspect", self.introspect, methods=["POST"])
-        app.add_url_rule("/_control", "control", self.control, methods=["GET", "POST"])
+        app.add_url_rule("/_control", "control", Control(state), methods=["GET", "POST"])
 
     def discovery(self) -> Response:
         """Server metadata (OpenID Connect Discovery section 3, RFC 8414, RFC 9207 section 3)."""
@@ -131,33 +128,6 @@ class Endpoints:
         if self.state.config.kind == "oidc":
             return jsonify(person_claims(account, token.scope))
         return jsonify(id=int(account.subject), login=account.username, name=account.name, email=account.email)
-
-    def control(self) -> Response:
-        """The knobs and the call log for whoever holds the control key of this run."""
-        if not hmac.compare_digest(request.headers.get("X-Control-Key", "").encode(), self.state.control_key.encode()):
-            return _oauth_error("access_denied", "the control key is missing", 403)
-        if request.method == "POST":
-            try:
-                self._turn(request.get_json())
-            except (KeyError, TypeError, ValueError) as problem:
-                return _oauth_error("invalid_request", str(problem))
-        knobs = {fault: _plain(knob) for fault, knob in self.state.knobs.on().items()}
-        return jsonify(knobs=knobs, calls=[_plain(call) for call in self.state.calls.all()])
-
-    def _turn(self, order: dict[str, Any]) -> None:
-        if order.get("clear"):
-            self.state.knobs.clear(None if order["clear"] is True else Fault(order["clear"]))
-        if "fault" in order:
-            value, times, fail_at = order.get("value", True), order.get("times"), order.get("fail_at")
-            self.state.knobs.set(Fault(order["fault"]), value, times=times, fail_at=fail_at)
-        if "advance" in order:
-            self.state.clock.advance(float(order["advance"]))
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    return {
-        name: sorted(item) if isinstance(item, frozenset) else item for name, item in dataclasses.asdict(value).items()
-    }
 
 
 def _oauth_error(code: str, description: str, status: int = 400) -> Response:

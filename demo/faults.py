@@ -6,6 +6,7 @@ The endpoints themselves stay honest; where a fault has to reach into them they 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, g, jsonify, request
@@ -70,6 +71,9 @@ def _answer_in_place() -> Response | None:
         return Response("out of order\n", int(status), _retry_after(), mimetype="text/plain")
     if struck(Fault.HTML_BODY) is not None:
         return Response("<!doctype html><title>Welcome</title><p>Please sign in to the network.", mimetype="text/html")
+    text = struck(Fault.BODY)
+    if text is not None:
+        return Response(str(text), mimetype="application/json")
     size = struck(Fault.HUGE_BODY)
     if size is not None:
         return Response(_huge(int(size)), mimetype="application/json", headers={"Content-Length": str(int(size))})
@@ -105,10 +109,32 @@ def _after(response: Response) -> Response:
     if isinstance(body, dict) and _wants_form():
         response.set_data(urlencode(body))
         response.mimetype = "application/x-www-form-urlencoded"
+    state = provider_state()
     if struck(Fault.DROP_AFTER) is not None:
         raise _dropped()
-    provider_state().calls.finish(g.call, str(error or response.status_code))
+    state.calls.finish(g.call, str(error or response.status_code), state.clock.now())
+    latency = struck(Fault.LATENCY_AFTER)
+    if latency is not None:
+        state.stopping.wait(float(latency))
+    return _badly_sent(response)
+
+
+def _badly_sent(response: Response) -> Response:
+    """The answer as it goes over the wire, whatever was done."""
+    pause, truncated = struck(Fault.DRIP), struck(Fault.TRUNCATED)
+    if pause is not None or truncated is not None:
+        whole = response.get_data()
+        part = whole if truncated is None else whole[: len(whole) // 2]
+        response.response = _dripping(part, float(pause or 0), provider_state().stopping)
+        response.headers["Content-Length"] = str(len(whole))
     return response
+
+
+def _dripping(content: bytes, pause: float, stopping: Event) -> Iterator[bytes]:
+    for position in range(len(content)):
+        if stopping.wait(pause):
+            return
+        yield content[position : position + 1]
 
 
 def _wants_form() -> bool:
@@ -119,5 +145,6 @@ def _wants_form() -> bool:
 
 
 def _dropped() -> ConnectionDroppedError:
-    provider_state().calls.finish(g.call, "dropped")
+    state = provider_state()
+    state.calls.finish(g.call, "dropped", state.clock.now())
     return ConnectionDroppedError("closed on demand")

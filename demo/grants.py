@@ -10,7 +10,10 @@ CODE_LIFETIME = 60
 
 @dataclass(slots=True)
 class Grant:
-    """What a person allowed a client once: the family of all tokens that came of it."""
+    """What a person allowed a client once: the family of all tokens that came of it.
+
+    `reuses`: how often a used refresh token of it was presented against the policy.
+    """
 
     id: str
     client_id: str
@@ -19,15 +22,20 @@ class Grant:
     auth_time: int
     revoked: bool = False
     newest: str | None = field(default=None, repr=False)
+    reuses: int = 0
 
 
 @dataclass(slots=True)
 class RefreshToken:
-    """One member of a family; `used_at` is the moment in which a successor took its place."""
+    """One member of a family; `used_at` is the moment in which a successor took its place.
+
+    `revoked`: it alone; see also its grant.
+    """
 
     value: str = field(repr=False)
     grant: Grant
     used_at: float | None = None
+    revoked: bool = False
 
     def check_client(self, client: Any) -> bool:
         return bool(self.grant.client_id == client.get_client_id())

@@ -14,6 +14,7 @@ class Fault(StrEnum):
     """One way of going wrong; the comment says what the value is (True where nothing is said)."""
 
     LATENCY = "latency"  # seconds before the request is looked at
+    LATENCY_AFTER = "latency_after"  # seconds between having done everything and answering
     HANG = "hang"  # no answer until the server stops
     DROP_BEFORE = "drop_before"  # the connection is closed and nothing was done
     DROP_AFTER = "drop_after"  # everything was done, then the connection is closed without an answer
@@ -24,6 +25,9 @@ class Fault(StrEnum):
     ERROR_WITH_200 = "error_with_200"  # errors come with HTTP 200
     HTML_BODY = "html_body"
     HUGE_BODY = "huge_body"  # number of bytes
+    BODY = "body"  # what is answered with HTTP 200 as JSON in place of everything else
+    DRIP = "drip"  # everything was done; seconds from one byte of the answer to the next
+    TRUNCATED = "truncated"  # everything was done; half of the answer comes, then the connection is closed
     FORM_ENCODED = "form_encoded"
     NO_REFRESH_TOKEN = "no_refresh_token"  # none in the answer, and none rotated
     NO_EXPIRES_IN = "no_expires_in"

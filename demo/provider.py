@@ -15,7 +15,7 @@ import threading
 import time
 from typing import get_args
 
-from demo.config import Account, Client, Kind, ProviderConfig, Rotation
+from demo.config import Account, Client, Kind, ProviderConfig, Revocation, Rotation
 from demo.server import RunningProvider
 
 
@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         accounts=tuple(Account.named(username) for username in options.account or ["alice", "bob"]),
         rotation=options.rotation,
         grace_seconds=options.grace,
+        revocation=options.revocation,
         access_token_lifetime=options.access_token_lifetime,
         jwt_access_tokens=options.jwt,
     )
@@ -47,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", choices=get_args(Kind), default="oidc")
     parser.add_argument("--rotation", choices=get_args(Rotation), default="strict")
     parser.add_argument("--grace", type=float, default=30, help="seconds (default: %(default)s)")
+    revocation = "what revoking one token ends (default: %(default)s)"
+    parser.add_argument("--revocation", choices=get_args(Revocation), default="grant", help=revocation)
     parser.add_argument("--access-token-lifetime", type=int, default=3600, help="seconds (default: %(default)s)")
     parser.add_argument("--jwt", action="store_true", help="access tokens are JWTs (RFC 9068)")
     parser.add_argument("--client-id", default="tokenstore")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -137,9 +139,10 @@ class ProviderState:
         """A refresh token that this client may use; reuse against the policy revokes the whole family."""
         with self.lock:
             token = self._refresh.get(value)
-            if token is None or token.grant.revoked or token.grant.client_id != client_id:
+            if token is None or token.revoked or token.grant.revoked or token.grant.client_id != client_id:
                 return None
             if token.used_at is not None and not self._reusable(token.used_at):
+                token.grant.reuses += 1
                 self.revoke(token.grant)
                 return None
             return token
@@ -153,6 +156,10 @@ class ProviderState:
                 return token.grant.newest
             token.used_at = self.clock.now()
             return self.new_refresh_token(token.grant)
+
+    def _is_live(self, token: RefreshToken) -> bool:
+        spent = token.used_at is not None and not self._reusable(token.used_at)
+        return not (spent or token.revoked or token.grant.revoked)
 
     def _reusable(self, used_at: float) -> bool:
         if self.config.rotation == "grace":
@@ -186,6 +193,17 @@ class ProviderState:
         with self.lock:
             grant.revoked = True
 
+    def revoke_token(self, token: RefreshToken | AccessToken) -> None:
+        """Revoke a token, and all others of its grant where that is the policy."""
+        with self.lock:
+            if self.config.revocation == "grant":
+                if token.grant is not None:
+                    self.revoke(token.grant)
+            elif isinstance(token, RefreshToken):
+                token.revoked = True
+            else:
+                self._access.pop(token.value, None)
+
     def grants(self, subject: str | None = None) -> list[Grant]:
         """All grants ever made, oldest first, of one person if given."""
         with self.lock:
@@ -197,10 +215,39 @@ class ProviderState:
             return [
                 token.value
                 for token in self._refresh.values()
-                if subject in (None, token.grant.subject)
-                and not token.grant.revoked
-                and (token.used_at is None or self._reusable(token.used_at))
+                if subject in (None, token.grant.subject) and self._is_live(token)
             ]
+
+    def grant_to_many(self, count: int, scope: str) -> list[tuple[str, str]]:
+        """New people who all allow the first client this scope, without any page; subject and refresh token of each.
+
+        Each is signed in under their subject.
+        """
+        subjects = [secrets.token_hex(12) for _ in range(count)]
+        people = [Account(subject, subject, "Somebody", f"{subject}@example.org") for subject in subjects]
+        with self.lock:
+            self.config = replace(self.config, accounts=(*self.config.accounts, *people))
+        return self.grant_again(subjects, scope)
+
+    def grant_again(self, subjects: Iterable[str], scope: str) -> list[tuple[str, str]]:
+        """These people allow the first client this scope once more; subject and refresh token of each."""
+        client_id, now = self.config.clients[0].client_id, int(self.clock.now())
+        with self.lock:
+            grants = [Grant(secrets.token_hex(8), client_id, subject, scope, now) for subject in subjects]
+            self._grants += grants
+            return [(grant.subject, self.new_refresh_token(grant)) for grant in grants]
+
+    def families(self, subjects: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """The grants of these people, oldest first: `revoked`, `reuses` (detected), and `live` (refresh tokens)."""
+        wanted = frozenset(subjects)
+        with self.lock:
+            live = Counter(token.grant.id for token in self._refresh.values() if self._is_live(token))
+            found: dict[str, list[dict[str, Any]]] = {subject: [] for subject in subjects}
+            for grant in self._grants:
+                if grant.subject in wanted:
+                    told = {"revoked": grant.revoked, "reuses": grant.reuses, "live": live[grant.id]}
+                    found[grant.subject].append(told)
+            return found
 
     def is_family_revoked(self, token: str) -> bool:
         """Whether the family of this access or refresh token is gone. Raises KeyError for one never given out."""

@@ -41,12 +41,13 @@ class StoreProcess:
 
 
 def own_settings(public_url: str, database_url: str) -> dict[str, object]:
-    """The settings of a store that are not about providers, its keys made for this run."""
+    """The settings of a store that are not about providers, its keys made for this run; no keeper acts by itself."""
     return {
         "PUBLIC_URL": public_url,
         "SECRET_KEY": secrets.token_hex(32),
         "CRYPTOKEY": secrets.token_hex(32),
         "SQLALCHEMY_DATABASE_URI": database_url,
+        "KEEPER": "off",
     }
 
 
@@ -69,16 +70,17 @@ def running_store(
     workers: int = 2,
     threads: int = 8,
     options: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[StoreProcess]:
     """A store that serves at the address until the context, or this process, ends; `home` is its working directory.
 
-    `options` are further ones for Gunicorn.
+    `options` are further ones for Gunicorn, `variables` further ones of the environment.
 
     Takes the address over. Raises RuntimeError with what the processes said if the store does not get ready.
     """
     log, url = home / "store.log", address.url
     try:
-        env = environment({"INSTANCE_PATH": str(home), **settings})
+        env = environment({"INSTANCE_PATH": str(home), **settings}) | dict(variables or {})
         _migrate(env, home)
         process = _serve(address, env, home, log, ["--workers", str(workers), "--threads", str(threads), *options])
     finally:

@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
@@ -15,6 +16,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
+from tokenstore.core.flight import THREADS
 from tokenstore.web.logs import formatter
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -36,9 +38,9 @@ wsgi_app = "tokenstore:create_app()"
 bind = "127.0.0.1:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "gthread"
-threads = 8
+threads = THREADS
 
-# Longer than the longest refresh, 26 s: a worker that stops lets its refreshes come to their end.
+# Longer than the calls of a refresh, 26 s: a worker that stops lets its refreshes come to their end.
 graceful_timeout = 30
 
 logger_class = JsonLogger
@@ -75,6 +77,14 @@ def on_starting(_server: Arbiter) -> None:
     """Begin to count anew. Not when this file is read: it is read again on a reload, while workers count."""
     for old in Path(os.environ[_FOLDER]).glob("*_[0-9]*.db"):
         old.unlink()
+
+
+def worker_exit(_server: Arbiter, worker: Worker) -> None:
+    """Let the keeper of a worker that ends begin nothing more. What it has begun the process waits for."""
+    from tokenstore.keeper.operations import Operations
+
+    with suppress(AttributeError, KeyError):  # it was not loaded, or is wrapped into something
+        Operations.of(worker.wsgi).keeper.stop()
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:

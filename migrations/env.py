@@ -2,13 +2,15 @@
 
 from typing import Literal
 
+import click
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from flask import current_app
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import OperationalError
 
 from tokenstore.store.base import Instant
-from tokenstore.store.engine import SQLITE_BEGIN
+from tokenstore.store.engine import SQLITE_BEGIN, reason_of
 
 _MIGRATION_LOCK = 0x746F6B656E  # any number that nobody else uses in this database
 
@@ -37,7 +39,7 @@ def run_offline() -> None:
 def run_online() -> None:
     """Run the migrations; workers that do so at the same time take turns."""
     engine = _db.engine.execution_options(**{SQLITE_BEGIN: "BEGIN IMMEDIATE"})
-    with engine.connect() as connection:
+    with connected(engine) as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         if is_sqlite:
             switch_foreign_keys(connection, on=False)
@@ -50,6 +52,16 @@ def run_online() -> None:
         finally:
             if is_sqlite:
                 switch_foreign_keys(connection, on=True)
+
+
+def connected(engine: Engine) -> Connection:
+    """A connection. Ends the command in a line, which never holds the password, if there is none to be had."""
+    try:
+        return engine.connect()
+    except OperationalError as error:
+        where = engine.url.host or engine.url.database
+        said = f"the database at {where} cannot be reached: {reason_of(error)}; look at SQLALCHEMY_DATABASE_URI"
+        raise click.ClickException(said) from None
 
 
 def switch_foreign_keys(connection: Connection, *, on: bool) -> None:

@@ -9,7 +9,7 @@ import sys
 
 from demo.standins.habits import Habits
 from demo.standins.table import STAND_INS
-from tokenstore.providers.presets import PRESETS, Preset
+from tokenstore.providers.presets import PRESETS, Page, Preset
 
 _INTRODUCTION = """\
 # Presets
@@ -30,7 +30,9 @@ the wire habits below and insists on what the provider insists on. No test has s
 _FACTS = """
 ## Where the facts come from
 
-The pages were read in stored copies, which may be older than the day of reading.
+The pages were read in stored copies, which may be older than the day of reading. What stands after a page in brackets
+is the part that was read, or the form in which it was, if not the page as a whole. Where the pages of a provider are
+silent, its own source or SDK stands in for them.
 
 | preset | pages | read | not settled by them |
 |---|---|---|---|
@@ -67,8 +69,12 @@ def _tried(preset: Preset, habits: Habits) -> str:
 
 
 def _facts(name: str, preset: Preset) -> str:
-    pages = "<br>".join(f"<{page}>" for page in preset.pages)
-    return f"| `{name}` | {pages} | {preset.read or 'not read'} | {preset.open} |\n"
+    pages = "<br>".join(_page(page) for page in preset.pages)
+    return f"| `{name}` | {pages} | {preset.read} | {preset.open or 'nothing'} |\n"
+
+
+def _page(page: Page) -> str:
+    return f"[{page.title}]({page.address})" + (f" ({page.part})" if page.part else "")
 
 
 def _rows(name: str, preset: Preset) -> str:

@@ -193,7 +193,7 @@ STAND_INS: Final = (
         preset="cilogon",
         paths={
             "discovery": "/.well-known/openid-configuration",
-            "authorize": "/authorize/",
+            "authorize": "/authorize",
             "token": "/oauth2/token",
             "jwks": "/jwks",
             "userinfo": "/oauth2/userinfo",
@@ -201,7 +201,6 @@ STAND_INS: Final = (
         },
         hidden_scopes=frozenset({"offline_access"}),
         lifetime=900,
-        auth="basic",
     ),
     Habits(
         preset="keycloak",
@@ -266,6 +265,7 @@ STAND_INS: Final = (
         offline_when={"scope": "offline_access", "audience": "api.atlassian.com"},
         rotation="grace",
         body="json",
+        errors=403,
         person=_atlassian_me,
         subject=lambda account: f"712020:{account.subject}",
         revocation="none",

@@ -12,11 +12,19 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The allowed address that asked to be told how a linking at this provider ended."""
+
+    return_url: str
+    provider_id: str
+
+
 class TokenStoreError(Exception):
     """Something the caller, the person or the operator has to know about.
 
     `detail` is public: it says what happened and what to do next, and never holds a secret or text from a
-    provider. `debug` is for our log only. `report_to` is the allowed address that asked to be told of it, if any.
+    provider. `debug` is for our log only. `report_to`: who asked to be told of it, if anybody.
     """
 
     slug: ClassVar[str] = "internal"
@@ -26,7 +34,7 @@ class TokenStoreError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.debug = debug
-        self.report_to: str | None = None
+        self.report_to: Report | None = None
 
 
 class Unauthenticated(TokenStoreError):
@@ -110,8 +118,8 @@ class ReauthorizationRequired(TokenStoreError):
     slug = "reauthorization-required"
     title = "The account has to be linked again"
 
-    def __init__(self, detail: str, *, provider_id: str, since: datetime | None = None) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, *, provider_id: str, since: datetime | None = None, debug: str = "") -> None:
+        super().__init__(detail, debug=debug)
         self.provider_id = provider_id
         self.since = since
 

@@ -33,7 +33,10 @@ def init_database(app: Flask, uri: str, options: Mapping[str, Any] | None = None
     if is_relative_file(uri):
         make_folder(Path(app.instance_path))  # before Flask-SQLAlchemy makes it, open to everybody
     db = SQLAlchemy(metadata=metadata, add_models_to_shell=False)
+    at_the_end = list(app.teardown_appcontext_funcs)
     db.init_app(app)
+    # After each request it would look for a session of its own, which nobody ever opens.
+    app.teardown_appcontext_funcs[:] = at_the_end
     Migrate(app, db, directory=migrations_directory(), version_table=VERSION_TABLE)
     with app.app_context():
         return Database(prepare_engine(db.engine))

@@ -35,7 +35,7 @@ def open_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture
 def someone(open_store: Store) -> Iterator[StorePerson]:
     yield open_store.person()
-    open_store.world.calm()
+    open_store.calm()
 
 
 def opaque(person: StorePerson, **changes: Any) -> str:

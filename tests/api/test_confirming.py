@@ -51,6 +51,7 @@ def test_the_page_names_both_accounts_and_nothing_is_linked_yet(person: StorePer
     assert page.status == 200
     assert str(person.account.email) in page.text
     assert str(person.other_account.email) in page.text
+    assert f"If <strong>{person.other_account.email}</strong> is not an account of yours, cancel" in page.text
     assert linked(person) == [person.account.subject]
 
 
@@ -81,7 +82,7 @@ def test_replacing_leaves_the_new_account_alone_as_default(store: Store, person:
 def test_cancelling_changes_nothing_and_says_so(store: Store, person: StorePerson) -> None:
     page = answer(person, come_back(person, return_url="/", result="query"), "cancel")
 
-    assert page.url == f"{store.url}/?result=error&error=link-denied&provider=idp1"
+    assert page.url == f"{store.url}/?result=error&provider=idp1&error=link-denied"
     assert "Nothing was linked or changed." in page.text
     assert linked(person) == [person.account.subject]
     assert all(grant.revoked for grant in store.providers["idp1"].state.grants(person.other_account.subject))
@@ -105,15 +106,43 @@ def test_another_person_cannot_answer(store: Store, person: StorePerson) -> None
     assert linked(person) == [person.account.subject]
 
 
-def test_after_ten_minutes_it_is_over_and_given_back_by_the_next_who_begins(single: Store) -> None:
+def test_after_ten_minutes_it_is_over_and_a_late_answer_gives_it_back(single: Store) -> None:
     person = single.person()
     person.link("idp1")
     page = come_back(person)
     single.let_pass(601)
 
     assert person.browser.get(page.url).status == 400
-    person.begin("idp1")
+    assert answer(person, page, "replace").status == 400
     assert all(grant.revoked for grant in single.providers["idp1"].state.grants(person.other_account.subject))
+
+
+@pytest.mark.parametrize("step", ["page", "answer"])
+def test_an_answer_that_comes_too_late_is_told_to_who_asked_for_it(single: Store, step: str) -> None:
+    person = single.person()
+    person.link("idp1")
+    page = come_back(person, return_url="/?a=b", result="query")
+    single.let_pass(601)
+
+    end = person.browser.get(page.url, within=single.origin) if step == "page" else answer(person, page, "replace")
+
+    assert (end.status, end.url) == (200, f"{single.url}/?a=b&result=error&provider=idp1&error=attempt-expired")
+    assert "is too old" in end.text
+    assert linked(person) == [person.account.subject]
+    if step == "answer":
+        assert all(grant.revoked for grant in single.providers["idp1"].state.grants(person.other_account.subject))
+
+
+def test_a_choice_that_is_not_open_leaves_the_question(person: StorePerson) -> None:
+    page = come_back(person, return_url="/", result="query")
+    form = page.form("choice")
+    assert form is not None
+
+    end = person.browser.submit(form, within=person.store.origin, choice="replace")
+
+    assert (end.status, end.url) == (400, page.url)
+    answer(person, page, "add")
+    assert linked(person) == [person.account.subject, person.other_account.subject]
 
 
 def test_where_one_account_is_allowed_the_page_offers_no_second(single: Store) -> None:

@@ -41,6 +41,23 @@ def test_providers_are_listed_in_their_order_without_anybody_s_links(store: Stor
     assert answer[0]["link_url"] == f"{store.url}/link/idp1"
 
 
+def test_a_list_of_providers_that_is_known_is_not_sent_again(person: StorePerson) -> None:
+    first = person.call("GET", f"{API}/providers")
+
+    again = person.call("GET", f"{API}/providers", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (again.status, again.text, again.headers["ETag"]) == (304, "", first.headers["ETag"])
+    assert first.headers["Cache-Control"] == again.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_an_unknown_caller_is_not_told_that_the_list_of_providers_is_the_same(
+    store: Store, person: StorePerson
+) -> None:
+    known = person.call("GET", f"{API}/providers").headers["ETag"]
+
+    assert store.call("GET", f"{API}/providers", headers={"If-None-Match": known}).status == 401
+
+
 def test_links_of_all_providers_come_a_page_at_a_time(person: StorePerson) -> None:
     ids = linked(person, 3)
 

@@ -62,9 +62,11 @@ def test_a_broken_link_is_counted_with_the_refusal(person: StorePerson, store: S
     store.providers["idp1"].knobs.set(Fault.ERROR, "invalid_grant")
     since = Since(store)
 
-    assert person.token("idp1").status == 409
+    assert person.token("idp1").slug == "refresh-in-progress"
+    store.let_pass(31)
+    assert person.token("idp1").slug == "reauthorization-required"
     assert since['tokenstore_link_broken_total{provider="idp1"}'] == 1
-    assert since['tokenstore_provider_call_seconds_count{call="refresh",outcome="refused",provider="idp1"}'] == 1
+    assert since['tokenstore_provider_call_seconds_count{call="refresh",outcome="refused",provider="idp1"}'] == 2
 
 
 def test_linking_and_unlinking_are_counted_as_calls(person: StorePerson, store: Store) -> None:
@@ -93,6 +95,15 @@ def test_requests_are_counted_by_route_and_never_by_what_clients_write(
     store.call("GET", path)
 
     assert since[f'tokenstore_requests_total{{method="GET",route="{route}",status="{status}"}}'] == 1
+
+
+def test_a_hand_out_that_passes_flask_by_counts_under_the_route_of_all(person: StorePerson, store: Store) -> None:
+    person.link("idp1")
+    since = Since(store)
+    for _ in range(3):
+        person.token("idp1")
+
+    assert since['tokenstore_requests_total{method="GET",route="/api/v1.0/<provider>/token",status="200"}'] == 3
 
 
 def test_odd_methods_share_one_name(store: Store) -> None:

@@ -12,8 +12,10 @@ from demo.knobs import Fault
 from demo.server import RunningProvider
 from support.store import Store, StorePerson
 from support.waiting import eventually
+from tokenstore.store.tables import link
 
 HOUR_GONE = 4000
+LONGEST_DOUBT = 31
 
 
 @pytest.fixture
@@ -45,12 +47,16 @@ def refreshes(provider: RunningProvider) -> int:
 
 
 def asked(person: StorePerson) -> Answer:
-    """The answer to a request for a token, when the flight that it begins has ended."""
+    """The answer to a request for a token, when the flight that it begins has ended and the link is not in doubt."""
     latest: list[Answer] = []
 
     def settled() -> bool:
         latest[:] = [person.token("slow")]
-        return latest[0].slug != "refresh-in-progress"
+        if latest[0].slug != "refresh-in-progress":
+            return True
+        if int(latest[0].headers["Retry-After"]) > 1:
+            person.store.let_pass(LONGEST_DOUBT)
+        return False
 
     eventually(settled, "the end of the flight", seconds=20)
     return latest[0]
@@ -181,6 +187,25 @@ def test_a_provider_that_refuses_the_store_never_breaks_a_link(
     assert_link_is_whole(person)
 
 
+def test_what_the_operator_mended_at_a_provider_works_as_soon_as_somebody_links_there(
+    store: Store, provider: RunningProvider, person: StorePerson
+) -> None:
+    other = store.person()
+    other.link("slow")
+    store.let_pass(HOUR_GONE)
+    provider.knobs.set(Fault.ERROR, "invalid_client")
+    assert asked(person).slug == asked(other).slug == "provider-misconfigured"
+    before = refreshes(provider)
+    provider.knobs.clear()
+    assert other.token("slow").slug == "provider-misconfigured"
+    assert refreshes(provider) == before
+
+    store.person().link("slow")
+    store.change(link, link.c.last_error == "misconfigured:invalid_client", next_try_at=None)
+
+    assert asked(person).status == 200
+
+
 @pytest.mark.parametrize("code", ["invalid_request", "invalid_scope", "something_new"])
 def test_a_refused_request_never_breaks_a_link(provider: RunningProvider, person: StorePerson, code: str) -> None:
     provider.knobs.set(Fault.ERROR, code)
@@ -254,7 +279,9 @@ def test_a_valid_token_is_handed_out_whatever_the_provider_says(store: Store, pr
     person = store.person()
     person.link("slow")
     provider.knobs.set(Fault.ERROR, "invalid_grant")
-    assert person.token("slow", force="true").status == 409
+    assert person.token("slow", force="true").slug == "refresh-in-progress"
+    store.let_pass(LONGEST_DOUBT)
+    assert person.token("slow", force="true").slug == "reauthorization-required"
 
     answer = person.token("slow")
 

@@ -15,12 +15,13 @@ REQUESTS = 400
 
 
 def environ(path: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The WSGI environment of a GET on loopback."""
+    """The WSGI environment of a GET on loopback; `path` may have a query."""
+    address, _, query = path.partition("?")
     return {
         "REQUEST_METHOD": "GET",
-        "PATH_INFO": path,
+        "PATH_INFO": address,
         "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
+        "QUERY_STRING": query,
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",

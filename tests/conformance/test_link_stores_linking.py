@@ -13,6 +13,7 @@ from support.harness import (
     HOUR,
     Harness,
     account,
+    break_link,
     event,
     in_parallel,
     new_link,
@@ -20,10 +21,10 @@ from support.harness import (
     tokens,
     unknown_link,
 )
-from tokenstore.core.model import Asked, Holding, LinkId, LinkState, Profile, ProviderId
+from tokenstore.core.model import Asked, Cached, Holding, LinkId, LinkState, Profile, ProviderId
 from tokenstore.core.ports import NewLink
 from tokenstore.core.secret import Secret
-from tokenstore.errors import KeyUnavailable
+from tokenstore.errors import KeyUnavailable, ProviderUnavailable
 
 IDP1 = ProviderId("idp1")
 PLAIN = Asked().variant
@@ -230,7 +231,7 @@ def test_linking_again_heals_a_broken_link_and_ends_its_lease(stores: Harness) -
     link = stores.links.attach(new_link(), event())
     lease = stores.links.take_lease(link, "node", MINUTE)
     assert lease is not None
-    stores.links.break_link(lease, "invalid_grant", event())
+    break_link(stores.links, lease, event())
     again = stores.links.attach(relinking(), event())
     assert (again.state, again.last_error, again.lease_until) == (LinkState.ACTIVE, None, None)
     assert stores.links.take_lease(again, "node", MINUTE) is not None
@@ -258,7 +259,7 @@ def test_linking_again_does_not_keep_a_refused_refresh_token(stores: Harness) ->
     link = stores.links.attach(new_link(received=tokens(refresh_expires_in=HOUR)), event())
     lease = stores.links.take_lease(link, "node", MINUTE)
     assert lease is not None
-    stores.links.break_link(lease, "invalid_grant", event())
+    break_link(stores.links, lease, event())
     again = stores.links.attach(relinking(None), event())
     assert not again.has_refresh_token
     assert again.refresh_expires_at is None
@@ -287,6 +288,16 @@ def test_the_replaced_token_is_revoked_where_that_ends_it_alone(stores: Harness)
     assert owed_tokens(stores) == ["refresh-1"]
 
 
+@pytest.mark.parametrize(("revokes_grant", "owed"), [(False, ["access-1"]), (True, [])])
+def test_a_replaced_access_token_is_to_be_revoked_where_there_is_no_refresh_token(
+    stores: Harness, revokes_grant: bool, owed: list[str]
+) -> None:
+    at = provider(revokes_grant=revokes_grant)
+    stores.links.attach(new_link(at=at, received=tokens("access-1", None)), event())
+    stores.links.attach(new_link(at=at, received=tokens("access-2", None)), event())
+    assert owed_tokens(stores) == owed
+
+
 def test_the_same_token_again_is_not_revoked(stores: Harness) -> None:
     at = provider(revokes_grant=False)
     stores.links.attach(new_link(at=at), event())
@@ -299,6 +310,47 @@ def test_linking_again_drops_revocations_that_would_end_the_new_grant(stores: Ha
     stores.links.unlink(ANN.identity, IDP1, None, event())
     stores.links.attach(relinking(), event())
     assert stores.owed() == []
+
+
+def test_no_link_is_made_of_a_grant_that_is_just_being_revoked(stores: Harness) -> None:
+    stores.links.attach(new_link(), event())
+    (gone,) = stores.links.unlink(ANN.identity, IDP1, None, event())
+    assert gone.debt is not None
+    stores.outbox.claim(gone.debt.id, MINUTE)
+    with pytest.raises(ProviderUnavailable):
+        stores.links.attach(relinking(), event())
+    assert read(stores) is None
+    stores.advance(2 * MINUTE)
+    assert owed_tokens(stores) == ["refresh-1"]
+
+
+def test_no_link_is_made_while_what_a_failed_linking_left_is_being_revoked(stores: Harness) -> None:
+    stores.users.remember(ANN)
+    row = stores.outbox.queue_revocation(provider(), ANN.identity, Secret("stray"))
+    assert row is not None
+    stores.outbox.claim(row, MINUTE)
+    with pytest.raises(ProviderUnavailable):
+        stores.links.attach(new_link(), event())
+    stores.advance(2 * MINUTE)
+    assert owed_tokens(stores) == ["stray"]
+
+
+def test_a_link_that_is_there_takes_new_tokens_whatever_is_being_revoked(stores: Harness) -> None:
+    stores.links.attach(new_link(), event())
+    other = account("another")
+    row = stores.outbox.queue_revocation(provider(), ANN.identity, Secret("stray"), other)
+    assert row is not None
+    stores.outbox.claim(row, MINUTE)
+    assert stores.links.attach(relinking(), event()).version == 2
+
+
+def test_what_ends_one_token_may_be_revoked_while_the_account_is_linked(stores: Harness) -> None:
+    at = provider(revokes_grant=False)
+    stores.links.attach(new_link(at=at), event())
+    (gone,) = stores.links.unlink(ANN.identity, IDP1, None, event())
+    assert gone.debt is not None
+    stores.outbox.claim(gone.debt.id, MINUTE)
+    assert stores.links.attach(relinking(provider=at), event()).state is LinkState.ACTIVE
 
 
 def test_linking_drops_what_failed_linkings_left_to_be_revoked(stores: Harness) -> None:
@@ -334,7 +386,8 @@ def test_an_unlinked_link_is_gone_and_its_refresh_token_owed(stores: Harness) ->
     assert read(stores) is None
     assert read(stores, link_id=link.id) is None
     assert stores.links.standings(ANN.identity) == []
-    assert [gone.outbox_id] == stores.owed()
+    assert gone.debt is not None
+    assert ([gone.debt.id], gone.debt.provider_id, gone.lost) == (stores.owed(), "idp1", False)
     assert owed_tokens(stores) == ["refresh-1"]
     assert ("link.deleted", "idp1", link.id) in stores.events()
 
@@ -349,7 +402,7 @@ def test_an_expired_access_token_is_not_owed(stores: Harness) -> None:
     stores.links.attach(new_link(received=tokens(refresh=None)), event())
     stores.advance(2 * HOUR)
     (gone,) = stores.links.unlink(ANN.identity, IDP1, None, event())
-    assert gone.outbox_id is None
+    assert (gone.debt, gone.lost) == (None, False)
     assert stores.owed() == []
 
 
@@ -357,7 +410,7 @@ def test_a_link_that_cannot_be_opened_is_unlinked_all_the_same(stores: Harness) 
     link = stores.links.attach(new_link(), event())
     stores.spoil(link.id)
     (gone,) = stores.links.unlink(ANN.identity, IDP1, None, event())
-    assert gone.outbox_id is None
+    assert (gone.debt, gone.lost) == (None, True)
     assert read(stores) is None
 
 
@@ -413,3 +466,38 @@ def test_linking_an_unlinked_account_revives_its_row(stores: Harness) -> None:
     again = stores.links.attach(relinking(), event())
     assert (again.id, again.version, again.state, again.is_default) == (link.id, 3, LinkState.ACTIVE, True)
     assert held(stores).link == again
+
+
+def test_the_token_alone_is_what_is_read_with_its_link(stores: Harness) -> None:
+    link = stores.links.attach(new_link(received=tokens(extra={"patient": "7"})), event())
+    other = stores.links.attach(new_link(who=account("other")), event())
+    for link_id in (None, link.id, other.id):
+        cached = stores.links.cached(ANN.identity, IDP1, link_id, PLAIN)
+        whole = held(stores, link_id=link_id)
+        assert cached is not None
+        assert (cached.link_id, cached.provider_id, cached.token) == (whole.link.id, IDP1, whole.token)
+        assert abs(cached.now - whole.now) < LAPSE
+
+
+def test_where_no_link_or_no_token_is_read_there_is_no_token_alone(stores: Harness) -> None:
+    link = stores.links.attach(new_link(), event())
+
+    def cached(user: Profile = ANN, link_id: LinkId | None = None, variant: str = PLAIN) -> Cached | None:
+        return stores.links.cached(user.identity, IDP1, link_id, variant)
+
+    assert cached()
+    assert cached(variant=Asked(audience="https://api.example").variant) is None
+    assert cached(BOB, link.id) is None
+    assert cached(link_id=unknown_link()) is None
+    stores.links.unlink(ANN.identity, IDP1, None, event())
+    assert cached() is None
+    stores.links.attach(new_link(), event())
+    stores.disable(ANN.identity)
+    assert cached() is None
+
+
+def test_a_token_alone_that_cannot_be_opened_is_not_read(stores: Harness) -> None:
+    link = stores.links.attach(new_link(), event())
+    stores.spoil(link.id)
+    with pytest.raises(KeyUnavailable):
+        stores.links.cached(ANN.identity, IDP1, None, PLAIN)

@@ -7,7 +7,19 @@ from datetime import timedelta
 
 import pytest
 
-from support.harness import ANN, HOUR, ZERO, Harness, event, in_parallel, new_link, provider, tokens
+from support.harness import (
+    ANN,
+    HOUR,
+    ZERO,
+    Harness,
+    break_link,
+    event,
+    in_parallel,
+    new_link,
+    provider,
+    tokens,
+    unknown_link,
+)
 from tokenstore.core.model import (
     AccessToken,
     Asked,
@@ -47,6 +59,11 @@ def taken(stores: Harness, link: Link, owner: str = "node-1") -> Lease:
     lease = stores.links.take_lease(link, owner, LENGTH)
     assert lease is not None
     return lease
+
+
+def owed_tokens(stores: Harness) -> list[str]:
+    claimed = [stores.outbox.claim(row, LENGTH) for row in stores.owed()]
+    return sorted(row.token.reveal() for row in claimed if row)
 
 
 def save(
@@ -89,7 +106,7 @@ def test_a_link_that_moved_gives_no_lease(stores: Harness, link: Link) -> None:
 
 
 def test_a_broken_link_gives_no_lease(stores: Harness, link: Link) -> None:
-    stores.links.break_link(taken(stores, link), "invalid_grant", event())
+    break_link(stores.links, taken(stores, link), event())
     assert stores.links.take_lease(held(stores).link, "node-1", LENGTH) is None
 
 
@@ -216,7 +233,7 @@ def test_a_lapsed_lease_still_saves_when_nobody_moved_the_link(stores: Harness, 
 def test_a_late_answer_heals_a_broken_link(stores: Harness, link: Link) -> None:
     late = taken(stores, link)
     stores.advance(LENGTH + LAPSE)
-    stores.links.break_link(taken(stores, link, "node-2"), "invalid_grant", event())
+    break_link(stores.links, taken(stores, link, "node-2"), event())
     assert save(stores, late) is not None
     assert held(stores).link.state is LinkState.ACTIVE
 
@@ -297,26 +314,104 @@ def test_a_superseded_token_is_kept_as_the_previous_one(stores: Harness, link: L
     stale = taken(stores, link)
     stores.advance(LENGTH + LAPSE)
     save(stores, taken(stores, link, "node-2"))
-    stores.links.settle_superseded(stale, tokens("stale", "refresh-stale"))
+    stores.links.settle_superseded(stale.link, provider(), tokens("stale", "refresh-stale"))
     lease = taken(stores, held(stores).link)
     assert (lease.refresh_token, lease.previous_token) == (Secret("refresh-2"), Secret("refresh-stale"))
     assert stores.owed() == []
 
 
+def test_a_superseded_token_of_an_earlier_grant_is_owed_where_that_ends_it_alone(stores: Harness) -> None:
+    at = provider(revokes_grant=False)
+    stale = taken(stores, stores.links.attach(new_link(at=at), event()))
+    again = stores.links.attach(new_link(at=at, received=tokens("access-2", "refresh-2")), event())
+    row = stores.links.settle_superseded(stale.link, at, tokens("stale", "refresh-stale"))
+    assert row in stores.owed()
+    assert owed_tokens(stores) == ["refresh-1", "refresh-stale"]
+    assert taken(stores, again).previous_token is None
+
+
+def test_a_superseded_token_of_an_earlier_grant_is_kept_where_revoking_could_end_the_new_one(
+    stores: Harness, link: Link
+) -> None:
+    stale = taken(stores, link)
+    again = stores.links.attach(new_link(received=tokens("access-2", "refresh-2")), event())
+    assert stores.links.settle_superseded(stale.link, provider(), tokens("stale", "refresh-stale")) is None
+    assert taken(stores, again).previous_token == Secret("refresh-stale")
+
+
+def test_a_superseded_token_of_the_same_grant_is_kept_wherever_it_is_from(stores: Harness) -> None:
+    at = provider(revokes_grant=False)
+    stores.links.attach(new_link(at=at), event())
+    link = stores.links.attach(new_link(at=at, received=tokens("access-2", "refresh-2")), event())
+    stale = taken(stores, link)
+    stores.advance(LENGTH + LAPSE)
+    save(stores, taken(stores, link, "node-2"), received=tokens("access-3", "refresh-3"), at=at)
+    assert stores.links.settle_superseded(stale.link, at, tokens("stale", "refresh-stale")) is None
+    assert taken(stores, held(stores).link).previous_token == Secret("refresh-stale")
+
+
+def test_unlinking_owes_the_previous_token_too(stores: Harness, link: Link) -> None:
+    save(stores, taken(stores, link), at=provider(rotation=KEEP_OLD))
+    stores.links.unlink(ANN.identity, IDP1, None, event())
+    assert owed_tokens(stores) == ["refresh-1", "refresh-2"]
+
+
+def test_unlinking_does_not_owe_a_previous_token_that_has_ended(stores: Harness, link: Link) -> None:
+    grace = Rotation(RotationKind.GRACE, timedelta(seconds=30))
+    save(stores, taken(stores, link), at=provider(rotation=grace))
+    stores.advance(timedelta(seconds=31))
+    stores.links.unlink(ANN.identity, IDP1, None, event())
+    assert owed_tokens(stores) == ["refresh-2"]
+
+
+@pytest.mark.parametrize(("revokes_grant", "owed"), [(False, ["refresh-1", "refresh-2"]), (True, [])])
+def test_linking_again_owes_the_previous_token_too_where_that_ends_it_alone(
+    stores: Harness, revokes_grant: bool, owed: list[str]
+) -> None:
+    at = provider(rotation=KEEP_OLD, revokes_grant=revokes_grant)
+    save(stores, taken(stores, stores.links.attach(new_link(at=at), event())), at=at)
+    stores.links.attach(new_link(at=at, received=tokens("access-3", "refresh-3")), event())
+    assert owed_tokens(stores) == owed
+
+
+def test_linking_again_with_another_client_and_no_refresh_token_owes_the_stored_one(stores: Harness) -> None:
+    stores.links.attach(new_link(at=provider(revokes_grant=False)), event())
+    at = provider(client_id="client-2", revokes_grant=False)
+    stores.links.attach(new_link(at=at, received=tokens("access-2", None)), event())
+    assert owed_tokens(stores) == ["refresh-1"]
+
+
+@pytest.mark.parametrize(("revokes_grant", "owed"), [(False, ["refresh-late"]), (True, [])])
+def test_what_came_for_a_link_that_is_gone_is_owed_unless_that_could_end_a_grant(
+    stores: Harness, link: Link, revokes_grant: bool, owed: list[str]
+) -> None:
+    gone = replace(taken(stores, link).link, id=unknown_link())
+    row = stores.links.settle_superseded(gone, provider(revokes_grant=revokes_grant), tokens("late", "refresh-late"))
+    assert (row is None) == revokes_grant
+    assert owed_tokens(stores) == owed
+
+
+def test_what_came_for_a_link_that_is_gone_is_owed_where_nothing_rests_on_its_grant(
+    stores: Harness, link: Link
+) -> None:
+    gone = replace(taken(stores, link).link, id=unknown_link())
+    stores.links.unlink(ANN.identity, IDP1, None, event())
+    stores.links.settle_superseded(gone, provider(), tokens("late", "refresh-late"))
+    assert owed_tokens(stores) == ["refresh-1", "refresh-late"]
+
+
 def test_what_came_for_an_unlinked_link_is_owed(stores: Harness, link: Link) -> None:
     lease = taken(stores, link)
     stores.links.unlink(ANN.identity, IDP1, None, event())
-    assert stores.links.settle_superseded(lease, tokens("late", "refresh-late")) in stores.owed()
-    claimed = [stores.outbox.claim(row, LENGTH) for row in stores.owed()]
-    assert sorted(row.token.reveal() for row in claimed if row) == ["refresh-1", "refresh-late"]
+    assert stores.links.settle_superseded(lease.link, provider(), tokens("late", "refresh-late")) in stores.owed()
+    assert owed_tokens(stores) == ["refresh-1", "refresh-late"]
 
 
 def test_an_access_token_that_came_for_an_unlinked_link_is_owed(stores: Harness, link: Link) -> None:
     lease = taken(stores, link)
     stores.links.unlink(ANN.identity, IDP1, None, event())
-    stores.links.settle_superseded(lease, tokens("late", None))
-    claimed = [stores.outbox.claim(row, LENGTH) for row in stores.owed()]
-    assert sorted(row.token.reveal() for row in claimed if row) == ["late", "refresh-1"]
+    stores.links.settle_superseded(lease.link, provider(), tokens("late", None))
+    assert owed_tokens(stores) == ["late", "refresh-1"]
 
 
 def test_a_superseded_token_of_another_client_is_owed_to_that_client(stores: Harness, link: Link) -> None:
@@ -324,7 +419,7 @@ def test_a_superseded_token_of_another_client_is_owed_to_that_client(stores: Har
     again = stores.links.attach(
         new_link(at=provider(client_id="client-2"), received=tokens("access-2", "refresh-2")), event()
     )
-    row = stores.links.settle_superseded(stale, tokens("stale", "refresh-stale"))
+    row = stores.links.settle_superseded(stale.link, provider(), tokens("stale", "refresh-stale"))
     assert row is not None
     owed = stores.outbox.claim(row, LENGTH)
     assert owed is not None
@@ -335,7 +430,7 @@ def test_a_superseded_token_of_another_client_is_owed_to_that_client(stores: Har
 def test_the_current_token_is_not_kept_as_its_own_predecessor(stores: Harness, link: Link) -> None:
     lease = taken(stores, link)
     save(stores, lease, at=provider(rotation=KEEP_OLD))
-    assert stores.links.settle_superseded(lease, tokens("access-2", "refresh-2")) is None
+    assert stores.links.settle_superseded(lease.link, provider(), tokens("access-2", "refresh-2")) is None
     now = taken(stores, held(stores).link)
     assert (now.refresh_token, now.previous_token) == (Secret("refresh-2"), Secret("refresh-1"))
 
@@ -380,7 +475,7 @@ def test_the_seventeenth_variant_ends_the_least_recently_issued(stores: Harness)
 
 
 def test_a_broken_link_says_why_and_keeps_its_access_token(stores: Harness, link: Link) -> None:
-    assert stores.links.break_link(taken(stores, link), "invalid_grant", event("link.broken"))
+    assert break_link(stores.links, taken(stores, link), event("link.broken"))
     now = held(stores)
     assert (now.link.state, now.link.last_error, now.link.version) == (LinkState.BROKEN, "invalid_grant", 1)
     assert now.link.last_error_at is not None
@@ -393,7 +488,7 @@ def test_a_link_that_moved_is_not_broken(stores: Harness, link: Link) -> None:
     stale = taken(stores, link)
     stores.advance(LENGTH + LAPSE)
     save(stores, taken(stores, link, "node-2"))
-    assert not stores.links.break_link(stale, "invalid_grant", event("link.broken"))
+    assert not break_link(stores.links, stale, event("link.broken"))
     assert held(stores).link.state is LinkState.ACTIVE
     assert "link.broken" not in [action for action, _, _ in stores.events()]
 
@@ -402,7 +497,7 @@ def test_a_link_that_another_is_refreshing_is_not_broken(stores: Harness, link: 
     stale = taken(stores, link)
     stores.advance(LENGTH + LAPSE)
     taken(stores, link, "node-2")
-    assert not stores.links.break_link(stale, "invalid_grant", event())
+    assert not break_link(stores.links, stale, event())
     assert held(stores).link.state is LinkState.ACTIVE
 
 

@@ -33,7 +33,7 @@ def test_links_stay_whole_whatever_happens_at_once(stores: Harness) -> None:
             if lease is not None:
                 received = tokens(f"a-{name}", f"r-{name}")
                 if stores.links.save_refreshed(lease, at, received, Asked(), timedelta(), event()) is None:
-                    stores.links.settle_superseded(lease, received)
+                    stores.links.settle_superseded(lease.link, at, received)
 
     stores.links.attach(new_link(at=at, who=account("s-0")), event())
     in_parallel(WORKERS, work)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
-from sqlalchemy import Engine
 
 from support.stores import sql_stores
 from tokenstore.core.lessons import Fact
@@ -50,14 +51,18 @@ def test_both_values_of_a_fact_may_have_been_seen(url: str) -> None:
         assert {fact for _, fact in known(facts)} == {ROTATES, DOES_NOT}
 
 
-def test_what_is_known_costs_no_statement_and_nothing_is_raised_without_a_table(url: str) -> None:
-    with sql_stores(url) as stores:
+def test_what_is_known_costs_no_statement(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with sql_stores(url) as stores, caplog.at_level(logging.WARNING):
         facts = SqlProviderFacts(stores.database)
         facts.learn(IDP, {ROTATES})
-        drop(stores.engine)
+        # From here on every statement fails, which is told.
+        provider_seen.drop(stores.engine)
         facts.learn(IDP, {ROTATES})
-        facts.learn(IDP, {DOES_NOT})
+        assert caplog.messages == []
 
 
-def drop(engine: Engine) -> None:
-    provider_seen.drop(engine)
+def test_a_lesson_that_cannot_be_kept_is_told_and_nothing_is_raised(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with sql_stores(url) as stores, caplog.at_level(logging.WARNING):
+        provider_seen.drop(stores.engine)
+        SqlProviderFacts(stores.database).learn(IDP, {ROTATES})
+        assert "what was learned of a provider is not kept" in caplog.messages

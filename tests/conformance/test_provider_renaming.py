@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import delete, select, update
 
-from support.harness import ANN, BOB, HOUR, ZERO, SqlHarness, account, attempt, event, new_link, provider, tokens
+from support.harness import (
+    ANN,
+    BOB,
+    HOUR,
+    ZERO,
+    SqlHarness,
+    account,
+    attempt,
+    break_link,
+    event,
+    new_link,
+    provider,
+    tokens,
+)
 from support.stores import sql_stores
 from tokenstore.core.lessons import Fact
 from tokenstore.core.model import Asked, Link, LinkState, Profile, ProviderId, Rotation, RotationKind
 from tokenstore.core.ports import Failure, Waiting
+from tokenstore.core.refusals import MassRefusal
 from tokenstore.core.secret import Secret
 from tokenstore.store.provider_admin import Held, ProviderAdmin
 from tokenstore.store.provider_facts import SqlProviderFacts
+from tokenstore.store.quarantine import SqlQuarantine, impose
 from tokenstore.store.renaming import Fate, ProviderRenaming
 from tokenstore.store.tables import link as link_table
 from tokenstore.store.tables import link_attempt, metadata, outbox, vault_key
@@ -109,7 +125,7 @@ def test_a_broken_link_stays_broken(stores: SqlHarness) -> None:
     link = linked(stores)
     lease = stores.links.take_lease(stores.links.standings(ANN.identity)[0].link, "me", LENGTH)
     assert lease is not None
-    stores.links.break_link(lease, "invalid_grant", event())
+    break_link(stores.links, lease, event())
     stores.links.release_lease(lease, Failure("invalid_grant", timedelta()))
     stores.advance(HOUR)
     assert rename(stores) == {Fate.MOVED: 1}
@@ -125,10 +141,10 @@ def test_a_disabled_users_links_move_too(stores: SqlHarness) -> None:
 
 def test_what_is_owed_can_be_revoked_under_the_new_id(stores: SqlHarness) -> None:
     linked(stores)
-    row = stores.links.unlink(ANN.identity, OLD, None, event())[0].outbox_id
-    assert row is not None
-    assert rename(stores) == {Fate.MOVED: 1, Fate.OWED_MOVED: 1}
-    claimed = stores.outbox.claim(row, LENGTH)
+    debt = stores.links.unlink(ANN.identity, OLD, None, event())[0].debt
+    assert debt is not None
+    assert rename(stores) == {Fate.MOVED: 1, Fate.OWED_MOVED: 2}  # the previous token, too
+    claimed = stores.outbox.claim(debt.id, LENGTH)
     assert claimed is not None
     assert (claimed.provider_id, claimed.token) == (NEW, Secret("second refresh of s-1"))
 
@@ -148,15 +164,15 @@ def test_tokens_that_wait_for_a_word_wait_under_the_new_id(stores: SqlHarness) -
     waiting = Waiting(
         uuid4(), ANN.identity, OLD, "client-1", account(), tokens(), frozenset({"openid"}), ZERO, "/", False, None
     )
-    store.save(waiting, "browser-1", HOUR)
+    store.save(waiting, "browser-1", HOUR, event())
     assert rename(stores, dry_run=True) == rename(stores) == {Fate.WAITING_MOVED: 1}
-    taken = store.take(waiting.id, ANN.identity, "browser-1")
-    assert taken is not None
-    assert (taken.provider_id, taken.tokens) == (NEW, waiting.tokens)
+    found = store.find(waiting.id, ANN.identity, "browser-1")
+    assert found is not None
+    assert (found.provider_id, found.tokens) == (NEW, waiting.tokens)
 
 
 def test_every_table_that_names_a_provider_is_moved_or_left_on_purpose() -> None:
-    moved = {"link", "link_attempt", "link_waiting", "outbox", "provider_seen"}
+    moved = {"link", "link_attempt", "link_waiting", "outbox", "provider_seen", "provider_state"}
     assert {table.name for table in metadata.sorted_tables if "provider_id" in table.c} == {*moved, "audit_event"}
 
 
@@ -232,7 +248,7 @@ def test_a_late_refresh_of_before_is_kept_as_the_previous_token(stores: SqlHarne
     rename(stores)
     late = tokens("late", "late refresh")
     assert stores.links.save_refreshed(lease, AT_OLD, late, Asked(), ZERO, event()) is None
-    assert stores.links.settle_superseded(lease, late) is None
+    assert stores.links.settle_superseded(lease.link, AT_OLD, late) is None
     assert refresh(stores, link) == ("second refresh of s-1", "late refresh")
 
 
@@ -286,3 +302,10 @@ def empty(stores: SqlHarness) -> None:
         for table in (outbox, *reversed(metadata.sorted_tables)):
             if table is not vault_key:
                 connection.execute(delete(table))
+
+
+def test_a_quarantine_goes_along(stores: SqlHarness) -> None:
+    with stores.stores.database.writing() as connection:
+        impose(connection, OLD, MassRefusal(), replace(event(), provider_id=OLD))
+    rename(stores)
+    assert list(SqlQuarantine(stores.stores.database).quarantined()) == [NEW]

@@ -6,20 +6,23 @@ import re
 import secrets
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from werkzeug.test import TestResponse
 
 from support.local_store import make_app
-from support.openapi import DOCUMENT, PATH, faults
+from support.openapi import DOCUMENT, PATH, example, faults, strays
 from tokenstore.api.document import document, text
 from tokenstore.api.operations import OPERATIONS
-from tokenstore.web.openapi import path_names
 
 # Pages for people, and redirects to them.
 PAGES = ("ui.", "documentation.", "document.to_page")
+OTHERWISE = DOCUMENT["components"]["responses"]["otherwise"]
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def test_the_document_describes_exactly_the_routes_for_programs(app: Flask) -> N
 def test_every_place_in_a_path_is_a_parameter() -> None:
     for operation in OPERATIONS:
         named = [one.name for one in operation.parameters if one.where == "path"]
-        assert named == path_names(operation.path), operation.name
+        assert named == _PLACE.findall(operation.path), operation.name
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:
@@ -82,7 +85,8 @@ def test_every_example_fits_its_schema() -> None:
     found: list[str] = []
     for method, path, described in operations():
         bodies = [described["requestBody"]] if "requestBody" in described else []
-        for part in [*described["responses"].values(), *bodies]:
+        own = [answer for status, answer in described["responses"].items() if status != "default"]
+        for part in [OTHERWISE, *own, *bodies]:
             for content in part.get("content", {}).values():
                 named = [one["$ref"].rpartition("/")[2] for one in content.get("examples", {}).values()]
                 values = [DOCUMENT["components"]["examples"][name]["value"] for name in named]
@@ -94,6 +98,43 @@ def test_every_example_fits_its_schema() -> None:
                 found += faults(parameter["schema"], parameter["example"])
 
     assert found == []
+
+
+def unexpected(answer: TestResponse, slug: str) -> list[str]:
+    """In what an answer is other than the one that goes with no operation in particular."""
+    content = OTHERWISE["content"]["application/problem+json"]
+    assert slug in content["examples"]
+    value = answer.get_json()
+    return faults(content["schema"], value) + strays(content["schema"], example(slug), value)
+
+
+def test_every_operation_may_be_answered_otherwise() -> None:
+    for method, path, described in operations():
+        assert described["responses"]["default"] == {"$ref": "#/components/responses/otherwise"}, f"{method} {path}"
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_another_method_is_answered_with_those_that_the_address_knows(app: Flask, path: str) -> None:
+    place = path.format(provider="idp1", link=uuid4(), session_id=uuid4(), slug="internal")
+
+    answer = app.test_client().put(place)
+
+    assert answer.status_code == 405
+    assert {*answer.headers["Allow"].lower().split(", ")} - {"head", "options"} == DOCUMENT["paths"][path].keys()
+    assert unexpected(answer, "method-not-allowed") == []
+
+
+def test_what_nobody_expected_is_answered_as_it_is_documented(tmp_path_factory: pytest.TempPathFactory) -> None:
+    app = make_app(settings(tmp_path_factory))
+
+    @app.before_request
+    def fail() -> None:
+        raise RuntimeError("nobody expected this")
+
+    answer = app.test_client().get("/healthz")
+
+    assert answer.status_code == 500
+    assert unexpected(answer, "internal") == []
 
 
 def somebody(*_credentials: str) -> None:

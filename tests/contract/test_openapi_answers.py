@@ -1,6 +1,6 @@
-"""Every answer in the API document is one that the store gives: each is brought about here and compared with it.
+"""Every answer in the API document is one that the store gives: each is brought about and compared with its example.
 
-An answer that is documented and that nothing here brings about fails the test of its name.
+What is documented and nothing here brings about fails the test of its name.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import create_engine
@@ -26,17 +26,20 @@ from demo.knobs import Fault
 from demo.store import own_settings
 from demo.world import CLIENT_ID
 from support.local_store import serving_locally
-from support.openapi import broken_promises, operation
+from support.openapi import DOCUMENT, broken_promises, example, operation, strays
 from support.store import Store, StorePerson, local_store
 from support.waiting import eventually
 from tokenstore.api.operations import OPERATIONS
+from tokenstore.store.tables import link as link_table
 from tokenstore.store.tables import metadata, user_account
-from tokenstore.web.openapi import Callers, Operation
+from tokenstore.web.openapi import JSON, PAGE, Callers, Operation
+from tokenstore.web.problem_examples import Shape, shapes
 
 pytestmark = pytest.mark.timeout(120)
 
 HOUR_GONE = 4000
-BY_NAME = {one.name: one for one in OPERATIONS}
+LONGEST_DOUBT = 31
+SUSPECTED = ("link.suspect", "invalid_grant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Scene:
     store: Store
     person: StorePerson
     places: dict[str, str]
+    accept: str = JSON
 
     def path(self, query: Mapping[str, str] | None = None, **places: str) -> str:
         """The address of the operation."""
@@ -57,13 +61,16 @@ class Scene:
     def call(self, query: Mapping[str, str] | None = None, *, bearer: str | None = None, **places: str) -> Answer:
         """The operation as a program calls it, with the example of the document as its body."""
         token = self.person.bearer() if bearer is None else bearer
-        return call(
-            self.store.url,
-            self.operation.method.upper(),
-            self.path(query, **places),
-            bearer=token or None,
-            **self.body(),
-        )
+        return self.send(self.path(query, **places), bearer=token or None, **self.body())
+
+    def call_with(self, body: object) -> Answer:
+        """The same with another body."""
+        return self.send(self.path(), bearer=self.person.bearer(), json_body=body)
+
+    def send(self, path: str, *, headers: Mapping[str, str] | None = None, **request: Any) -> Answer:
+        """A request with the operation's method."""
+        sent = {"Accept": self.accept, **(headers or {})}
+        return call(self.store.url, self.operation.method.upper(), path, headers=sent, **request)
 
     def in_browser(
         self,
@@ -73,8 +80,9 @@ class Scene:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The operation as the person's browser calls it from a page of the store."""
+        sent = {"Accept": self.accept, **(headers or {})}
         return self.person.session_call(
-            self.operation.method.upper(), path or self.path(query), headers=headers, **self.body()
+            self.operation.method.upper(), path or self.path(query), headers=sent, **self.body()
         )
 
     def body(self) -> dict[str, Any]:
@@ -114,23 +122,50 @@ class StoreVisitor:
         return self._at.approve(address)
 
 
-def documented() -> Iterator[tuple[str, str]]:
-    """Name and outcome (a status, or the name of an error) of everything that the document has."""
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """An answer that the document has: a good one, or an error in one of its shapes."""
+
+    operation: Operation
+    status: int
+    shape: Shape | None = None
+    slug: str | None = None
+    media: str = JSON
+
+    @property
+    def outcome(self) -> str:
+        """What is to be brought about: a status, or the name of an error's example."""
+        return self.shape.name if self.shape else str(self.status)
+
+    @property
+    def id(self) -> str:
+        """By which the test of it is known."""
+        return f"{self.operation.name}-{self.outcome}" + ("-as-a-page" if self.media == PAGE else "")
+
+
+def documented() -> Iterator[Documented]:
+    """Everything that the document has."""
     for one in OPERATIONS:
-        yield from ((one.name, str(answer.status)) for answer in one.answers)
-        yield from ((one.name, row.slug) for row in one.all_problems())
+        yield from (Documented(one, answer.status) for answer in one.answers)
+        problems = [
+            Documented(one, row.status, shape, row.slug) for row in one.all_problems() for shape in shapes(one, row)
+        ]
+        yield from problems
+        if one.has_pages:
+            yield from (replace(problem, media=PAGE) for problem in {each.status: each for each in problems}.values())
 
 
 @pytest.fixture
-def scene(store: Store, person: StorePerson) -> Callable[[str], Scene]:
+def scene(store: Store, person: StorePerson) -> Callable[[Documented], Scene]:
     """An operation at the store, and somebody who is logged in, with an account linked at idp1 unless it is to be."""
 
-    def make(name: str) -> Scene:
+    def make(wanted: Documented) -> Scene:
+        one = wanted.operation
         person.log_in()
-        places = {"link": person.link("idp1")} if name != "complete" else {}
-        if "session_id" in BY_NAME[name].path:
+        places = {"link": person.link("idp1")} if one.name != "complete" else {}
+        if "session_id" in one.path:
             places["session_id"] = person.session_call("GET", "/api/v1.0/sessions").json()[0]["id"]
-        return Scene(BY_NAME[name], store, person, places)
+        return Scene(one, store, person, places, wanted.media)
 
     return make
 
@@ -200,17 +235,15 @@ def cookie(store: Store) -> dict[str, str]:
     }
 
 
-def at_ailing_store(one: Operation, store: Store, slug: str) -> Answer:
+def at_ailing_store(wanted: Documented, store: Store) -> Answer:
     """Call an operation where something is wrong, in the way that gets there."""
-    person = store.person()
-    scene = Scene(one, store, person, {})
+    one, slug = wanted.operation, str(wanted.slug)
+    scene = Scene(one, store, store.person(), {}, wanted.media)
     if one.name == "hear_of_logout":
         return hear(store, logout_token(store, "somebody"))
     if slug.startswith("provider-") and one.callers is Callers.ALL:
         return scene.call()
-    return call(
-        store.url, one.method.upper(), scene.path({"state": "s", "code": "c"}), headers=cookie(store), **scene.body()
-    )
+    return scene.send(scene.path({"state": "s", "code": "c"}), headers=cookie(store), **scene.body())
 
 
 def logout_token(store: Store, subject: str) -> str:
@@ -238,24 +271,34 @@ def form(store: Store, method: str, path: str, fields: Mapping[str, str], **head
 
 
 def invalid_request(scene: Scene) -> Answer:
+    """With places named."""
     match scene.operation.name:
         case "list_links":
             return scene.call({"limit": "0"})
         case "get_token" | "get_token_of_link":
             return scene.call({"min_valid": "soon"})
+        case "post_token" | "post_token_of_link":
+            return scene.call_with({"min_valid": "soon"})
         case "begin_in_browser":
             return scene.call({"prompt": "none"})
+        case "begin":
+            return scene.call_with({"prompt": "none"})
         case "change_link":
-            return call(
-                scene.store.url, "PATCH", scene.path(), bearer=scene.person.bearer(), json_body={"default": False}
-            )
+            return scene.call_with({"default": False})
+    return scene.call_with({"link": "none"})
+
+
+def invalid_as_a_whole(scene: Scene) -> Answer:
+    match scene.operation.name:
         case "complete" | "complete_login":
             return scene.in_browser(path=scene.path() + "?state=a&state=b&code=c")
         case "log_in":
             return scene.in_browser(headers={"Sec-Fetch-Mode": "cors"})
+        case "log_out":
+            return scene.call()
         case "hear_of_logout":
             return hear(scene.store, "nonsense")
-    return call(scene.store.url, "POST", scene.path(), bearer=scene.person.bearer(), json_body=["no object"])
+    return scene.call_with(["no object"])
 
 
 def csrf(scene: Scene) -> Answer:
@@ -284,10 +327,24 @@ def with_fault(fault: Fault, value: bool | int | str) -> Callable[[Scene], Answe
 
 
 def reauthorization_required(scene: Scene) -> Answer:
+    """Of a link that the provider has ended, which the store knows by now."""
+
+    def known() -> bool:
+        return reauthorization_required_from_now(scene).status == 409
+
+    eventually(known, "the link is broken")
+    return scene.call()
+
+
+def reauthorization_required_from_now(scene: Scene) -> Answer:
+    """Of a link that the provider has ended, which the store believes by this call: it is told so a second time."""
     provider = scene.store.providers["idp1"]
     for grant in provider.state.grants(scene.person.account.subject):
         provider.state.revoke(grant)
     scene.store.let_pass(HOUR_GONE)
+    scene.call()
+    eventually(lambda: SUSPECTED in scene.store.audit(scene.person), "the link is in doubt")
+    scene.store.let_pass(LONGEST_DOUBT)
     return scene.call()
 
 
@@ -298,34 +355,46 @@ def refresh_in_progress(scene: Scene) -> Answer:
 
 
 def scope_not_granted(scene: Scene) -> Answer:
-    if scene.operation.method == "get":
-        return scene.call({"scope": "admin"})
-    return call(scene.store.url, "POST", scene.path(), bearer=scene.person.bearer(), json_body={"scope": "admin"})
+    return with_scope(scene, "admin")
+
+
+def scope_not_granted_yet(scene: Scene) -> Answer:
+    """One that the store asks for now, of a link that was made with fewer."""
+    person = scene.store.person()
+    person.log_in()
+    person.browser.get(person.callback("idp1", scope="openid"), within=scene.store.origin)
+    [made] = person.authorization("idp1")["links"]
+    return with_scope(replace(scene, person=person, places={"link": made["id"]}), "email")
+
+
+def with_scope(scene: Scene, scope: str) -> Answer:
+    return scene.call({"scope": scope}) if scene.operation.method == "get" else scene.call_with({"scope": scope})
 
 
 def not_linked(scene: Scene) -> Answer:
-    return Scene(scene.operation, scene.store, scene.store.person(), {}).call()
+    return replace(scene, person=scene.store.person(), places={}).call()
 
 
 def not_found(scene: Scene) -> Answer:
     if scene.operation.name == "begin_in_browser":
         return scene.call({"link": str(uuid4())})
     if scene.operation.name == "begin":
-        sent = {"link": str(uuid4())}
-        return call(scene.store.url, "POST", scene.path(), bearer=scene.person.bearer(), json_body=sent)
+        return scene.call_with({"link": str(uuid4())})
     return scene.call(link=str(uuid4()), session_id=str(uuid4()), slug="nothing")
 
 
 def return_url_refused(scene: Scene) -> Answer:
-    away = "https://evil.example/"
-    if scene.operation.method == "get":
-        return scene.call({"return_url": away})
-    return call(scene.store.url, "POST", scene.path(), bearer=scene.person.bearer(), json_body={"return_url": away})
+    away = {"return_url": "https://evil.example/"}
+    return scene.call(away) if scene.operation.method == "get" else scene.call_with(away)
 
 
 def unknown_provider(scene: Scene) -> Answer:
     if scene.operation.callers is Callers.BROWSER:
         return scene.in_browser(path="/api/v1.0/nowhere/redirect_uri?state=a&code=b")
+    if "{provider}" not in scene.operation.path:
+        # The link of a provider that is not configured any more.
+        of_link = link_table.c.id == UUID(scene.places["link"])
+        scene.store.change(link_table, of_link, provider_id="nowhere")
     return scene.call(provider="nowhere")
 
 
@@ -333,14 +402,17 @@ PROBLEMS: dict[str, Callable[[Scene], Answer]] = {
     "unauthenticated": lambda scene: scene.call(bearer=""),
     "invalid-token": lambda scene: scene.call(bearer="nonsense"),
     "invalid-request": invalid_request,
+    "invalid-request-as-a-whole": invalid_as_a_whole,
     "csrf": csrf,
     "policy-denied": policy_denied,
     "unknown-provider": unknown_provider,
     "not-found": not_found,
     "not-linked": not_linked,
     "reauthorization-required": reauthorization_required,
+    "reauthorization-required-from-now": reauthorization_required_from_now,
     "refresh-in-progress": refresh_in_progress,
     "scope-not-granted": scope_not_granted,
+    "scope-not-granted-yet": scope_not_granted_yet,
     "return-url-refused": return_url_refused,
     "attempt-expired": lambda scene: scene.in_browser({"state": "unknown", "code": "c", "iss": scene.issuer()}),
     "link-denied": lambda scene: scene.callback({"error": "access_denied"}),
@@ -371,16 +443,48 @@ def cookies(person: StorePerson) -> str:
     return "; ".join(f"{name}={value}" for name, value in person.browser.cookies(person.store.url).items())
 
 
-@pytest.mark.parametrize(("name", "outcome"), list(documented()), ids=lambda value: value)
+@pytest.mark.parametrize("wanted", list(documented()), ids=lambda wanted: wanted.id)
 def test_the_store_gives_the_answer_as_it_is_documented(
-    name: str, outcome: str, scene: Callable[[str], Scene], request: pytest.FixtureRequest
+    wanted: Documented, scene: Callable[[Documented], Scene], request: pytest.FixtureRequest
 ) -> None:
-    one = BY_NAME[name]
+    described = operation(wanted.operation.method, wanted.operation.path)
 
-    answer = answer_of(one, outcome, scene, request)
+    answer = answer_of(wanted, scene, request)
 
-    assert (answer.slug or str(answer.status)) == outcome, answer.text
-    assert broken_promises(operation(one.method, one.path), answer) == []
+    assert answer.status == wanted.status, answer.text
+    assert answer.slug == (None if wanted.media == PAGE else wanted.slug), answer.text
+    assert broken_promises(described, answer) == []
+    assert differences(described, wanted, answer) == []
+
+
+def differences(described: Mapping[str, Any], wanted: Documented, answer: Answer) -> list[str]:
+    """In what the members of an answer, or its first word, are other than in the example of the document."""
+    contents = described["responses"][str(wanted.status)].get("content", {})
+    if not contents:
+        return []
+    media = answer.headers.get_content_type()
+    content = contents[media]
+    if "examples" in content:
+        assert wanted.shape is not None
+        assert wanted.shape.name in content["examples"]
+    expected = content["example"] if "example" in content else example(wanted.outcome)
+    if media.endswith("json"):
+        return strays(content["schema"], expected, answer.json())
+    return [] if answer.text.split()[0] == expected.split()[0] else [f"begins with {answer.text[:30]!r}"]
+
+
+def test_every_example_of_an_error_is_one_that_is_brought_about() -> None:
+    named = {
+        (described["operationId"], name)
+        for methods in DOCUMENT["paths"].values()
+        for described in methods.values()
+        for status, answer in described["responses"].items()
+        if status != "default"
+        for content in answer.get("content", {}).values()
+        for name in content.get("examples", {})
+    }
+
+    assert {(one.operation.name, one.shape.name) for one in documented() if one.shape} == named
 
 
 def ailing_store(slug: str, request: pytest.FixtureRequest) -> Store:
@@ -388,26 +492,28 @@ def ailing_store(slug: str, request: pytest.FixtureRequest) -> Store:
     return ailing.stores[slug]
 
 
-def answer_of(one: Operation, outcome: str, scene: Callable[[str], Scene], request: pytest.FixtureRequest) -> Answer:
+def answer_of(wanted: Documented, scene: Callable[[Documented], Scene], request: pytest.FixtureRequest) -> Answer:
     """Bring about one outcome of an operation."""
+    one, outcome = wanted.operation, wanted.outcome
     if one.name in ("complete", "complete_login") and outcome in CALLBACK_PROBLEMS:
-        return CALLBACK_PROBLEMS[outcome](scene(one.name))
+        return CALLBACK_PROBLEMS[outcome](scene(wanted))
     if outcome in ("provider-unavailable", "provider-misconfigured", "key-unavailable", "storage-unavailable"):
-        return at_ailing_store(one, ailing_store(outcome, request), outcome)
+        return at_ailing_store(wanted, ailing_store(outcome, request))
     if one.name == "metrics":
         return metrics(outcome, request)
     if outcome == "account-mismatch":
-        return mismatched(one, request.getfixturevalue("picky"))
+        return mismatched(wanted, request.getfixturevalue("picky"))
     if outcome in PROBLEMS:
-        return PROBLEMS[outcome](scene(one.name))
+        return PROBLEMS[outcome](scene(wanted))
     if outcome == "503":
         return ailing_store("storage-unavailable", request).call("GET", one.path)
     if outcome == "303":
         return form(ailing_store("provider-unavailable", request), "POST", one.path, {})
     if outcome == "304":
-        known = scene(one.name).call().headers["ETag"]
-        return call(scene(one.name).store.url, "GET", one.path, headers={"If-None-Match": known})
-    return good(scene(one.name))
+        person = scene(wanted).person
+        known = person.call("GET", one.path).headers["ETag"]
+        return person.call("GET", one.path, headers={"If-None-Match": known})
+    return good(scene(wanted))
 
 
 @pytest.fixture(scope="module")
@@ -419,10 +525,10 @@ def picky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield running
 
 
-def mismatched(one: Operation, store: Store) -> Answer:
+def mismatched(wanted: Documented, store: Store) -> Answer:
     person = store.person()
     person.log_in()
-    return Scene(one, store, person, {}).approved()
+    return Scene(wanted.operation, store, person, {}, wanted.media).approved()
 
 
 def metrics(outcome: str, request: pytest.FixtureRequest) -> Answer:

@@ -9,7 +9,7 @@ import pytest
 
 from support.settings import good_settings
 from tokenstore import create_app
-from tokenstore.app import NO_PAGES
+from tokenstore.composing.services import NO_PAGES
 from tokenstore.config.names import id_problem
 from tokenstore.core.redirects import ReturnUrlPolicy
 

@@ -8,11 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from support.documents import DOCS, PROJECT, blocks, run_in_shell, section, text_of
 from support.store import Store, StorePerson
@@ -110,6 +114,44 @@ def test_program_of_the_guide_sends_the_person_to_link(
         program["access_token"](store.url, person.bearer(), "idp1")
 
     assert str(asked.value) == f"{store.url}/link/idp1"
+
+
+@contextmanager
+def answering(status: int, problem: dict[str, str], **headers: str) -> Iterator[str]:
+    """The address of a store that says the same to everybody."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(json.dumps(problem).encode())
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_program_of_the_guide_sends_the_person_to_allow_more(program: dict[str, Any]) -> None:
+    problem = {"type": "/api/errors/scope-not-granted", "detail": "More.", "authorize_url": "https://store/link/idp1"}
+    with answering(403, problem) as url, pytest.raises(program["AskPerson"], match="https://store/link/idp1"):
+        program["access_token"](url, "token", "idp1")
+
+
+def test_program_of_the_guide_waits_no_longer_than_it_has_patience(program: dict[str, Any]) -> None:
+    problem = {"type": "/api/errors/provider-unavailable", "detail": "Not now."}
+    with answering(503, problem, Retry_After="900") as url, pytest.raises(TimeoutError, match=r"Not now. \(in 900 s\)"):
+        program["access_token"](url, "token", "idp1")
 
 
 def pasted(lines: Iterable[str]) -> dict[str, str]:

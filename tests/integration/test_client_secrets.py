@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,11 +12,12 @@ import pytest
 from demo.config import Account, Client, ProviderConfig
 from demo.grants import Code
 from demo.server import RunningProvider
+from support.hostile import Conversation, HostileServer, as_json, http
 from support.issuing import make_provider
 from tokenstore.core.model import Asked, Endpoints, Granted, Misconfigured, Provider, Refused, RevocationResult
 from tokenstore.core.secret import Secret
 from tokenstore.providers.addresses import AddressPolicy
-from tokenstore.providers.client import HttpProviderClient
+from tokenstore.providers.client import REVOCATION_SECONDS, HttpProviderClient
 from tokenstore.providers.discovery import Discovery
 from tokenstore.providers.jwks import KeySets
 from tokenstore.providers.transport import Transport
@@ -23,14 +25,23 @@ from tokenstore.providers.transport import Transport
 ADA = Account.named("ada")
 
 
-@pytest.fixture
-def client() -> Iterator[HttpProviderClient]:
+@contextmanager
+def made(revocation_seconds: float = REVOCATION_SECONDS) -> Iterator[HttpProviderClient]:
     policy = AddressPolicy()
     transport = Transport(policy)
     discovery = Discovery(transport, policy)
-    made = HttpProviderClient(transport, discovery, KeySets(transport, discovery), lambda: datetime.now(UTC))
-    yield made
-    made.close()
+    keys = KeySets(transport, discovery)
+    client = HttpProviderClient(
+        transport, discovery, keys, lambda: datetime.now(UTC), revocation_seconds=revocation_seconds
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def client() -> Iterator[HttpProviderClient]:
+    with made() as client:
+        yield client
 
 
 @pytest.fixture
@@ -118,3 +129,22 @@ def test_a_revocation_finds_the_secret_too(
     token = refresh_token(server)
     assert client.revoke(provider, token) is RevocationResult.CONFIRMED
     assert server.state.is_family_revoked(token.reveal())
+
+
+@pytest.mark.parametrize(("pause", "asked"), [(0.0, 2), (0.7, 1)], ids=["at once", "late"])
+def test_the_secrets_of_a_revocation_share_one_deadline(pause: float, asked: int) -> None:
+    refusal = http(as_json({"error": "invalid_client"}), status=401)
+
+    def refuse(conversation: Conversation) -> None:
+        if conversation.receive():
+            hostile.stopping.wait(pause)
+            conversation.send(refusal)
+
+    with HostileServer(refuse) as hostile, made(revocation_seconds=1) as client:
+        provider = make_provider(
+            client_secret=Secret("old-secret"),
+            further_secrets=(Secret("new-secret"),),
+            endpoints=Endpoints(revoke=hostile.url + "/revoke"),
+        )
+        assert client.revoke(provider, Secret("t")) is RevocationResult.FAILED
+        assert len(hostile.requests) == asked

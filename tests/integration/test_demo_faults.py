@@ -52,6 +52,33 @@ def test_status_is_answered_with_retry_after_and_nothing_done(party: RelyingPart
     assert party.refresh(token).status == 200
 
 
+def test_a_body_is_answered_as_it_is_and_nothing_done(party: RelyingParty, token: str) -> None:
+    party.provider.knobs.set(Fault.BODY, '["odd"]', times=1)
+
+    answer = party.refresh(token)
+
+    assert (answer.status, answer.body) == (200, b'["odd"]')
+    assert party.refresh(token).status == 200
+
+
+def test_a_truncated_answer_ends_in_its_middle_with_everything_done(party: RelyingParty, token: str) -> None:
+    party.provider.knobs.set(Fault.TRUNCATED, times=1)
+
+    with pytest.raises(http.client.IncompleteRead):
+        party.refresh(token)
+    assert party.refresh(token).status == 400
+
+
+def test_an_answer_drips(party: RelyingParty, token: str) -> None:
+    party.provider.knobs.set(Fault.DRIP, 0.001, times=1)
+    begun = time.monotonic()
+
+    answer = party.refresh(token)
+
+    assert "access_token" in answer.fields
+    assert time.monotonic() - begun >= 0.001 * len(answer.body)
+
+
 def test_dropped_before_anything_was_done_leaves_the_token_unused(party: RelyingParty, token: str) -> None:
     party.provider.knobs.set(Fault.DROP_BEFORE, times=1)
 

@@ -304,6 +304,19 @@ def test_revoking_any_token_ends_the_grant(party: RelyingParty, which: str) -> N
     assert party.userinfo(tokens["access_token"]).status == 401
 
 
+@pytest.mark.parametrize("which", ["access_token", "refresh_token"])
+def test_revoking_a_token_ends_it_alone_where_that_is_the_policy(which: str) -> None:
+    with RunningProvider(demo_config(revocation="token")) as provider:
+        party = RelyingParty(provider)
+        tokens = party.link()
+        party.revoke(tokens[which])
+
+        live = provider.state.live_refresh_tokens(party.account.subject)
+        assert live == ([tokens["refresh_token"]] if which == "access_token" else [])
+        assert party.userinfo(tokens["access_token"]).status == (401 if which == "access_token" else 200)
+        assert party.refresh(tokens["refresh_token"]).status == (200 if which == "access_token" else 400)
+
+
 def test_revoking_an_unknown_token_is_no_error(party: RelyingParty) -> None:
     assert party.revoke("unknown").status == 200
 

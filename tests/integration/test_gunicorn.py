@@ -21,7 +21,7 @@ import pytest
 from demo.address import Address
 from demo.client import Answer
 from demo.knobs import Fault
-from demo.store import StoreProcess, own_settings, running_store
+from demo.store import StoreProcess, environment, own_settings, running_store
 from demo.world import World
 from support.store import API, Store
 from support.waiting import eventually
@@ -139,6 +139,24 @@ def test_nothing_is_left_where_no_server_begins(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
         assert process.wait(60) != 0
     assert metric_folders(process.pid) == []
+
+
+def test_gunicorns_own_lines_are_whole_without_our_configuration(sqlite_url: str, tmp_path: Path) -> None:
+    settings = own_settings("http://127.0.0.1:5000", sqlite_url) | {"DEVELOPMENT": True, "INSTANCE_PATH": str(tmp_path)}
+    options = ["--no-control-socket", "--bind", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "gunicorn", *options, "tokenstore:create_app()"]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(settings), stderr=output)
+    try:
+        eventually(lambda: "DEVELOPMENT is on" in log.read_text(), "a worker with the application", seconds=30)
+    finally:
+        process.terminate()
+        process.wait(40)
+
+    said = log.read_text()
+    assert "Logging error" not in said
+    assert re.search(r"\[\d+\] \[INFO\] Worker exiting", said)
 
 
 def metric_folders(pid: int) -> list[Path]:

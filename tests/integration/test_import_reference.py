@@ -8,7 +8,7 @@ import flask_migrate
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
-from sqlalchemy import NullPool, create_engine, func, select
+from sqlalchemy import func, select
 
 from demo.store import environment
 from support.reference import OTHER_KEY, REFERENCE_KEY, Reference, alembic_version, fernet, refresh_token
@@ -176,16 +176,32 @@ def test_url_that_cannot_be_used_is_refused(settings: dict[str, object], url: st
     assert "u:hush" not in done.output
 
 
-def test_database_without_the_table_is_told(settings: dict[str, object], tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'empty.db'}", poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE other (id INTEGER)")
-    engine.dispose()
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("other (id INTEGER)", "there is no table refresh_token, so it is not the reference's"),
+        ("refresh_token (id INTEGER, token TEXT)", "its table refresh_token lacks one of id, provider, token,"),
+    ],
+)
+def test_database_of_something_else_is_told_apart(
+    reference: Reference, settings: dict[str, object], table: str, told: str
+) -> None:
+    refresh_token.drop(reference.engine)
+    with reference.engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {table}")
 
-    done = run(settings, f"sqlite:///{tmp_path / 'empty.db'}")
+    done = run(settings, reference.url)
 
     assert done.exit_code == 1
-    assert "The reference's database cannot be read." in done.output
+    assert f"The reference's database cannot be read. ({told}" in done.output
+
+
+def test_database_that_is_not_reached_is_told_without_its_password(settings: dict[str, object]) -> None:
+    done = run(settings, "postgresql+psycopg://me:known-password@127.0.0.1:9/reference")
+
+    assert done.exit_code == 1
+    assert "Connection refused" in done.output
+    assert "known-password" not in done.output
 
 
 def test_store_without_its_tables_is_told(reference: Reference, settings: dict[str, object], tmp_path: Path) -> None:

@@ -9,19 +9,35 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from support.harness import ANN, HOUR, SqlHarness, account, event, in_parallel, new_link, provider, tokens
+from support.harness import (
+    ANN,
+    BOB,
+    HOUR,
+    SqlHarness,
+    account,
+    break_link,
+    event,
+    in_parallel,
+    new_link,
+    provider,
+    tokens,
+)
 from support.reference import fernet
 from support.stores import sql_stores
 from tokenstore.core.importing import Fate, ImportedLink
-from tokenstore.core.model import AccessToken, Account, Asked, Lease, Link, LinkState
+from tokenstore.core.model import AccessToken, Account, Asked, Identity, Lease, Link, LinkState, Profile
+from tokenstore.core.ports import Perished
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable
 from tokenstore.store.importing import SqlLinkImports
+from tokenstore.store.purge import SqlPurge
+from tokenstore.store.renaming import ProviderRenaming
 from tokenstore.store.tables import audit_event, link, outbox, user_account
 
 IDP1 = replace(provider(), scopes=("openid", "offline_access"))
 SEALED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+CID = Profile(Identity(ANN.identity.issuer, "cid"))
 
 
 @pytest.fixture
@@ -46,6 +62,15 @@ def put(imports: SqlLinkImports, new: ImportedLink) -> Fate:
     judged = imports.judge(new)
     assert imports.put(new, event("link.imported")) is judged
     return judged
+
+
+def purged(stores: SqlHarness, *kinds: Perished) -> int:
+    """Let what is owed be paid and two days pass; how many rows of these kinds the keeper removes then."""
+    for row in stores.owed():
+        stores.outbox.done(row)
+    stores.advance(2 * DAY)
+    purge = SqlPurge(stores.stores.database)
+    return sum(purge.purge(kind, 10) for kind in kinds)
 
 
 def only_link(stores: SqlHarness) -> Link:
@@ -111,7 +136,7 @@ def test_newer_token_of_the_reference_replaces_an_unused_import(stores: SqlHarne
 
 def test_newer_token_heals_an_import_that_broke(stores: SqlHarness, imports: SqlLinkImports) -> None:
     put(imports, imported())
-    assert stores.links.break_link(leased(stores), "invalid_grant", event("link.broken"))
+    assert break_link(stores.links, leased(stores), event("link.broken"))
 
     assert put(imports, imported("newer", DAY)) is Fate.RENEWED
     assert (only_link(stores).state, only_link(stores).last_error) == (LinkState.ACTIVE, None)
@@ -126,7 +151,20 @@ def test_link_refreshed_here_is_not_replaced(stores: SqlHarness, imports: SqlLin
 
 
 def test_link_that_a_person_made_here_is_not_replaced(stores: SqlHarness, imports: SqlLinkImports) -> None:
-    stores.links.attach(new_link(at=IDP1, who=account("ann")), event())
+    stores.links.attach(new_link(at=IDP1, who=account("ann")), event("link.created"))
+
+    assert put(imports, imported("newer", 900 * DAY)) is Fate.LINKED_SINCE
+    assert leased(stores).refresh_token == Secret("refresh-1")
+
+
+@pytest.mark.parametrize("was_imported", [True, False])
+def test_link_that_a_person_made_here_is_not_replaced_when_its_access_token_was_purged(
+    stores: SqlHarness, imports: SqlLinkImports, was_imported: bool
+) -> None:
+    if was_imported:
+        put(imports, imported())
+    stores.links.attach(new_link(at=IDP1, who=account("ann")), event("link.created"))
+    assert purged(stores, Perished.ACCESS) == 1
 
     assert put(imports, imported("newer", 900 * DAY)) is Fate.LINKED_SINCE
     assert leased(stores).refresh_token == Secret("refresh-1")
@@ -134,10 +172,45 @@ def test_link_that_a_person_made_here_is_not_replaced(stores: SqlHarness, import
 
 def test_unlinked_account_does_not_come_back(stores: SqlHarness, imports: SqlLinkImports) -> None:
     put(imports, imported())
-    stores.links.unlink(ANN.identity, IDP1.id, None, event())
+    stores.links.unlink(ANN.identity, IDP1.id, None, event("link.removed"))
 
     assert put(imports, imported("newer", 900 * DAY)) is Fate.UNLINKED_SINCE
     assert stores.links.standings(ANN.identity) == []
+
+
+@pytest.mark.parametrize("after", [timedelta(), 900 * DAY], ids=["sealed before", "sealed after"])
+def test_unlinked_account_does_not_come_back_when_its_row_was_purged(
+    stores: SqlHarness, imports: SqlLinkImports, after: timedelta
+) -> None:
+    put(imports, imported())
+    stores.links.unlink(ANN.identity, IDP1.id, None, event("link.removed"))
+    assert purged(stores, Perished.TOMBSTONES) == 1
+
+    assert put(imports, imported(after=after)) is Fate.UNLINKED_SINCE
+    assert stores.links.standings(ANN.identity) == []
+
+
+def test_what_others_unlinked_and_where_else_does_not_count(stores: SqlHarness, imports: SqlLinkImports) -> None:
+    for who, at in ((BOB, IDP1), (ANN, provider("idp2"))):
+        stores.links.attach(new_link(who, at), replace(event("link.created"), user=who.identity))
+        stores.links.unlink(who.identity, at.id, None, replace(event("link.removed"), user=who.identity))
+    assert purged(stores, Perished.TOMBSTONES) == 2
+
+    assert put(imports, imported()) is Fate.IMPORTED
+
+
+def test_what_happened_before_the_provider_got_its_id_counts(stores: SqlHarness, imports: SqlLinkImports) -> None:
+    former, between = provider("former"), provider("between")
+    stores.links.attach(new_link(BOB, former, account("bob", former.id)), event("link.created"))
+    stores.links.attach(new_link(at=former, who=account("ann", IDP1.id)), event("link.created"))
+    stores.links.attach(new_link(CID, former, account("cid", IDP1.id)), event("link.created"))
+    stores.links.unlink(CID.identity, former.id, None, replace(event("link.removed"), user=CID.identity))
+    assert purged(stores, Perished.ACCESS, Perished.TOMBSTONES) == 3
+    for old, new in ((former, between), (between, IDP1)):
+        list(ProviderRenaming(stores.stores.database, stores.stores.vault, old.id, new.id).run(dry_run=False))
+
+    assert put(imports, imported("newer", 900 * DAY)) is Fate.LINKED_SINCE
+    assert put(imports, replace(imported(), user=CID.identity)) is Fate.UNLINKED_SINCE
 
 
 def test_linking_again_updates_the_imported_row(stores: SqlHarness, imports: SqlLinkImports) -> None:

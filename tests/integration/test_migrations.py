@@ -6,19 +6,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, insert, inspect, select
 
 from support.harness import in_parallel
 from support.stores import open_database
 from tokenstore.extensions import VERSION_TABLE, init_database, migrations_directory
-from tokenstore.store.tables import metadata
+from tokenstore.store.tables import link, metadata, outbox, user_account
 
 
 @pytest.fixture
@@ -95,6 +97,64 @@ def test_migrations_can_be_taken_back_and_made_again(engine: Engine) -> None:
     assert tables(engine) == set()
     upgrade()
     assert tables(engine) == made
+
+
+@pytest.mark.usefixtures("app")
+def test_what_is_owed_is_told_apart_and_kept(engine: Engine) -> None:
+    upgrade(revision="0006")
+    owed = {uuid4(): None, uuid4(): uuid4()}
+    with engine.begin() as connection:
+        user_id = uuid4()
+        connection.execute(
+            insert(user_account).values(
+                id=user_id, issuer="i", subject="s", email_verified=False, created_at=datetime.now(UTC)
+            )
+        )
+        for outbox_id, link_id in owed.items():
+            if link_id is not None:
+                connection.execute(insert(link).values(a_link(link_id, user_id)))
+            connection.execute(insert(outbox).values(a_debt(outbox_id, link_id)))
+
+    upgrade()
+
+    assert kinds(engine) == {outbox_id: "revoke" if link_id else "stray" for outbox_id, link_id in owed.items()}
+    downgrade(revision="0006")
+    assert kinds(engine) == dict.fromkeys(owed, "revoke")
+
+
+def kinds(engine: Engine) -> dict[UUID, str]:
+    with engine.connect() as connection:
+        return {row.id: row.kind for row in connection.execute(select(outbox.c.id, outbox.c.kind))}
+
+
+def a_link(link_id: UUID, user_id: UUID) -> dict[str, object]:
+    names = ("provider_id", "client_id", "issuer", "subject", "scopes_requested", "scopes_granted")
+    return {
+        **dict.fromkeys(names, "x"),
+        "id": link_id,
+        "user_id": user_id,
+        "account_email_verified": False,
+        "is_default": False,
+        "state": "revoked",
+        "version": 1,
+        "fail_count": 0,
+        "linked_at": datetime.now(UTC),
+    }
+
+
+def a_debt(outbox_id: UUID, link_id: UUID | None) -> dict[str, object]:
+    now = datetime.now(UTC)
+    return {
+        "id": outbox_id,
+        "kind": "revoke",
+        "link_id": link_id,
+        "provider_id": "x",
+        "client_id": "x",
+        "sealed": b"",
+        "attempts": 0,
+        "next_try_at": now,
+        "give_up_at": now,
+    }
 
 
 def test_upgrade_leaves_sqlite_in_wal_mode_with_foreign_keys_on(sqlite_url: str, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from support.hostile import HostileServer, Received, Script, answers, as_json, h
 from support.issuing import NOW, RSA, id_claims, make_attempt, make_provider, public_keys, sign
 from support.relying_party import CALLBACK, demo_config
 from tokenstore.core.model import (
+    ACCOUNT_CHANGED,
+    Account,
     Asked,
     Attempt,
     Endpoints,
@@ -212,6 +214,18 @@ def test_an_id_token_for_another_attempt_links_nothing(linking: Linking) -> None
     tokens = linking.tokens()
     with pytest.raises(LinkDenied):
         linking.client.identify(linking.provider, fresh_attempt(linking.provider), tokens)
+
+
+def test_a_refresh_that_brings_tokens_of_another_account_hands_them_over_and_is_refused(linking: Linking) -> None:
+    tokens = linking.tokens()
+    assert tokens.refresh_token is not None
+    somebody_else = Account(linking.server.issuer, "somebody-else")
+    outcome = linking.client.refresh(linking.provider, tokens.refresh_token, Asked(), frozenset(), somebody_else)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == ACCOUNT_CHANGED
+    assert outcome.received is not None
+    assert outcome.received.refresh_token is not None
+    assert linking.server.state.live_refresh_tokens() == [outcome.received.refresh_token.reveal()]
 
 
 def test_revoking_ends_the_grant(linking: Linking) -> None:
@@ -418,6 +432,27 @@ def test_metadata_that_cannot_be_had_fail_a_revocation_and_hide_the_logout(clien
         provider = make_provider(endpoints=Endpoints(), discovery_url=server.url + WELL_KNOWN, issuer=server.url)
         assert client.revoke(provider, Secret("t")) is RevocationResult.FAILED
         assert client.end_session_url(provider, None, "/") is None
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(5, True), (7, False)])
+def test_metadata_that_took_too_long_to_come_leaves_no_time_to_spend_the_token(seconds: float, sent: bool) -> None:
+    now = [1000.0]
+
+    def metadata(_: Received) -> bytes:
+        now[0] += seconds
+        return http(as_json({"issuer": server.url, "token_endpoint": f"{server.url}/token"}))
+
+    token = http(as_json({"access_token": "at", "token_type": "bearer"}))
+    policy = AddressPolicy()
+    transport = Transport(policy, timeouts=Timeouts(connect=1, read=1.5, deadline=3))
+    discovery = Discovery(transport, policy)
+    client = HttpProviderClient(transport, discovery, KeySets(transport, discovery), clock=lambda: now[0])
+    with HostileServer(routes({WELL_KNOWN: metadata, "/token": token})) as server:
+        found = make_provider(issuer=server.url, endpoints=Endpoints(), discovery_url=server.url + WELL_KNOWN)
+        outcomes = [client.refresh(found, Secret("refresh-1"), Asked(), frozenset()) for _ in range(2)]
+        client.close()
+    assert isinstance(outcomes[1], Granted)
+    assert outcomes[0] == (outcomes[1] if sent else Unavailable("metadata-late"))
 
 
 def test_logs_hold_no_secret_and_no_text_of_the_provider(

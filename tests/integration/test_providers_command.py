@@ -90,10 +90,29 @@ def test_check_of_an_unknown_provider_names_those_that_there_are(store: Store) -
 def test_list_counts_links_and_tells_what_was_seen(store: Store, person: StorePerson) -> None:
     person.link("idp1")
     lines = {line.split("\t")[0]: line.split("\t") for line in run(store.settings, "list").output.splitlines()}
-    _, kind, preset, name, links, seen = lines["idp1"]
-    assert (kind, preset, name) == ("oidc", "-", "Demo provider 1")
+    _, kind, preset, name, links, seen, wrong = lines["idp1"]
+    assert (kind, preset, name, wrong) == ("oidc", "-", "Demo provider 1", "-")
     assert "active" in links
     assert "refresh-token: given" in seen
+
+
+def test_list_and_check_tell_of_links_that_were_made_with_another_client(store: Store, person: StorePerson) -> None:
+    person.link("idp1")
+    settings = {**store.settings, "IDP1_CLIENT_ID": "mistyped"}
+    [line] = [line for line in run(settings, "list").output.splitlines() if line.startswith("idp1\t")]
+    assert line.endswith(" linked with another client id")
+    assert "made with another client id and cannot be refreshed; put the earlier" in run(settings, "check").output
+
+
+def test_check_needs_no_database(store: Store, tmp_path: Path) -> None:
+    nowhere = {**store.settings, "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'none.sqlite'}"}
+    assert run(nowhere, "check", "idp1").exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+    away = {**store.settings, "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg://me:hush@127.0.0.1:9/none"}
+    done = run(away, "check", "idp1")
+    assert (done.exit_code, "hush" in done.output) == (0, False)
+    assert "whether a provider is in quarantine is not known" in done.output
+    assert "Connection refused" in done.output
 
 
 def test_list_shows_a_provider_that_is_not_configured_any_more(store: Store, person: StorePerson) -> None:
@@ -106,7 +125,7 @@ def test_presets_names_each_with_its_needs_and_pages() -> None:
     output = run({}, "presets").output
     for name, preset in PRESETS.items():
         assert f"\n{name}\n" in f"\n{output}"
-        assert all(page in output for page in preset.pages)
+        assert all(page.title in output and page.address in output for page in preset.pages)
     assert "  needs  CLIENT_ID, CLIENT_SECRET, VARS with host and realm" in output.splitlines()
 
 

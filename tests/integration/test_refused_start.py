@@ -70,6 +70,28 @@ def test_tables_of_an_older_version_are_told_with_the_mend(tmp_path: Path, caplo
     assert "the tables are at migration 0001: run flask db upgrade" in told
 
 
+def test_a_database_that_is_not_reached_is_told_in_a_line_with_its_host_and_no_password(tmp_path: Path) -> None:
+    database = "postgresql+psycopg://store:known-password@127.0.0.1:9/store"
+    done = run([*FLASK, "db", "upgrade"], tmp_path, **{**good_settings(), "SQLALCHEMY_DATABASE_URI": database})
+
+    assert done.returncode == 1
+    [told] = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert told.startswith("Error: the database at 127.0.0.1 cannot be reached: ")
+    assert "Connection refused" in told
+    assert told.endswith("look at SQLALCHEMY_DATABASE_URI")
+    assert "known-password" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["users list", "providers list", "providers resume idp1"])
+def test_commands_say_what_the_database_lacks(command: str, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'empty.sqlite'}"
+    settings = {**good_settings(), "SQLALCHEMY_DATABASE_URI": database}
+    done = run([*FLASK, "tokenstore", *command.split()], tmp_path, **settings)
+
+    assert done.returncode == 1
+    assert "a table or column is missing, run flask db upgrade" in done.stderr
+
+
 def test_the_database_of_a_store_is_for_its_owner_only(tmp_path: Path) -> None:
     home = tmp_path / "instance"
     settings = {**own_settings("http://127.0.0.1:5000", "sqlite:///tokenstore.sqlite"), "INSTANCE_PATH": str(home)}

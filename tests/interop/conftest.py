@@ -12,7 +12,7 @@ from support.oidc_provider import missing
 
 @pytest.fixture(scope="session")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The one world of this test process; tests take `world`. Without Node.js they are skipped."""
+    """The one world of this test process; tests take `world`. Without the npm package they are skipped."""
     if (what := missing()) is not None:
         pytest.skip(what)
     with running_world(tmp_path_factory.mktemp("interop")) as running:

@@ -18,6 +18,7 @@ from support.waiting import eventually
 # One world for all of them.
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120), pytest.mark.xdist_group("interop")]
 
+LONGEST_DOUBT = 31
 CALLERS = 50
 RACES = 10
 
@@ -166,11 +167,22 @@ def test_reuse_of_a_refresh_token_ends_the_link_and_linking_again_mends_it(visit
     status, answer = world.other.post("/token", STORE, grant_type="refresh_token", refresh_token=stolen)
     assert (status, answer["error"]) == (400, "invalid_grant")
     world.let_pass(31)
+    before = len(refresh_calls(world))
+    doubted, again = visitor.token(force="true"), visitor.token(force="true")
+
+    for told in (doubted, again):
+        assert (told.status, told.slug) == (503, "refresh-in-progress")
+        assert 1 <= int(told.headers["Retry-After"]) <= LONGEST_DOUBT
+    assert visitor.authorization()["status"] == "checking"
+    assert [call["status"] for call in refresh_calls(world)[before:]] == [400]
+
+    world.let_pass(LONGEST_DOUBT)
     refused = visitor.token(force="true")
 
     assert (refused.status, refused.slug) == (409, "reauthorization-required")
     assert refused.json()["authorize_url"] == f"{world.url}/link/{OTHER}"
     assert visitor.authorization()["status"] == "reauthorization_required"
+    assert [call["error"] for call in refresh_calls(world)[before:]] == ["invalid_grant"] * 2
     visitor.link()
     assert_link_is_alive(visitor)
 

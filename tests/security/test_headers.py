@@ -99,6 +99,7 @@ def test_a_page_may_connect_to_one_more_origin_if_its_view_says_so() -> None:
     ("headers", "answered"),
     [
         ({"Cache-Control": "no-cache", "ETag": '"1"'}, "no-cache"),
+        ({"Cache-Control": "private, no-cache", "ETag": '"1"'}, "private, no-cache"),
         ({"Cache-Control": "no-cache"}, "no-store"),
         ({"Cache-Control": "public, max-age=60", "ETag": '"1"'}, "no-store"),
         ({"ETag": '"1"'}, "no-store"),

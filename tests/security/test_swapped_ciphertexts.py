@@ -22,6 +22,7 @@ TABLE_OF = {
     Kind.ATTEMPT: "link_attempt",
     Kind.OUTBOX: "outbox",
     Kind.WAITING: "link_waiting",
+    Kind.SPOOL: "spool",
 }
 PLACES = [
     Context(TABLE_OF[kind], kind, UUID(int=row), UUID(int=user), provider_id, "client")

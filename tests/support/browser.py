@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
@@ -68,10 +69,16 @@ def barriers(page: Page) -> list[str]:
     found: list[str] = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        for violation in Axe().run(page).response["violations"]:
-            found += [f"{scheme}: {violation['id']}: {node['html']}" for node in violation["nodes"]]
+        found += [f"{scheme}: {violation}" for violation in violations(page)]
     page.emulate_media(color_scheme="light")
     return found
+
+
+def violations(page: Page, *, within: str = "html", without: Iterable[str] = ()) -> list[str]:
+    """What axe finds wrong with the page as it is, or with the parts that selectors name, as `rule: element`."""
+    parts = {"include": [within], "exclude": list(without)}
+    found = Axe().run(page, parts).response["violations"]
+    return [f"{violation['id']}: {node['html']}" for violation in found for node in violation["nodes"]]
 
 
 def sideways(page: Page) -> int:

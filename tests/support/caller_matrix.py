@@ -16,7 +16,7 @@ from werkzeug.routing import Rule
 
 from demo.client import Answer
 from demo.world import CLIENT_ID, STRICT
-from support.callers import PREFIX, by_key, by_password
+from support.callers import PREFIX, SCOPELESS, by_key, by_password
 from support.local_store import make_app
 from support.store import Store, StorePerson, local_store
 from support.waiting import eventually
@@ -39,7 +39,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
         "bad api key",
         "bad password",
     ),
-    "no scope": ("bearer without scope", "opaque without scope"),
+    "no scope": ("bearer without scope", "opaque without scope", "api key without scope", "basic without scope"),
     "disabled": ("disabled bearer", "disabled opaque", "disabled api key", "disabled basic"),
     "disabled session": ("disabled session",),
 }
@@ -125,10 +125,11 @@ class Matrix:
         state, subject = self._store.world.login.state, person.login.subject
         if caller == "anonymous":
             return {}
+        key = (SCOPELESS if caller.endswith("without scope") else PREFIX) + subject
         if "api key" in caller:
-            return {"X-Api-Key": "wrong-key" if caller.startswith("bad") else PREFIX + subject}
-        if caller in ("basic", "bad password"):
-            pair = f"{subject}:{'wrong' if caller.startswith('bad') else PREFIX + subject}"
+            return {"X-Api-Key": "wrong-key" if caller.startswith("bad") else key}
+        if caller in ("basic", "basic without scope", "bad password"):
+            pair = f"{subject}:{'wrong' if caller.startswith('bad') else key}"
             return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         tokens: Mapping[str, Callable[[], str]] = {
             "bearer": lambda: person.bearer(scope=SCOPE),

@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 PREFIX = "key-of-"
+SCOPELESS = "scopeless-key-of-"
+"""Before the subject, the key of somebody who may use the store, and the same without a scope."""
 
 
 def by_key(credentials: dict[str, str]) -> dict[str, Any] | None:
-    """`key-of-<subject>` is the key of that subject."""
+    """`key-of-<subject>` is a key of that subject, `scopeless-key-of-<subject>` another."""
     token = credentials["token"]
-    return _user(token.removeprefix(PREFIX)) if token.startswith(PREFIX) else None
+    if token.startswith(PREFIX):
+        return _user(token.removeprefix(PREFIX), ["tokens"])
+    return _user(token.removeprefix(SCOPELESS), []) if token.startswith(SCOPELESS) else None
 
 
 def by_password(credentials: dict[str, str]) -> dict[str, Any] | None:
-    """The password of a subject is its key."""
-    name = credentials["username"]
-    return _user(name) if credentials["password"] == PREFIX + name else None
+    """The passwords of a subject are its keys."""
+    found = by_key({"token": credentials["password"]})
+    return found if found is not None and found["id"] == credentials["username"] else None
 
 
-def _user(subject: str) -> dict[str, Any]:
-    return {"id": subject, "name": "Somebody", "scopes": ["tokens"], "roles": ["user"]}
+def _user(subject: str, scopes: list[str]) -> dict[str, Any]:
+    return {"id": subject, "name": "Somebody", "scopes": scopes, "roles": ["user"]}

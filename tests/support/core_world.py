@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from support.fake_gate import FakeGate
 from support.fake_provider import FakeProviderClient
+from support.fake_spool import FakeSpool
 from support.fakes import FakeStores, LinkRow, fake_stores
 from support.tallies import Tallies
-from tokenstore.core.flight import Flights
+from tokenstore.core.flight import THREADS, Flights
 from tokenstore.core.model import (
     AccessToken,
     Account,
@@ -21,6 +23,7 @@ from tokenstore.core.model import (
     Holding,
     Identity,
     Link,
+    LinkId,
     Profile,
     Provider,
     ProviderId,
@@ -31,11 +34,13 @@ from tokenstore.core.model import (
 )
 from tokenstore.core.policy import Policy
 from tokenstore.core.ports import LinkStore, NewLink
-from tokenstore.core.refresh import Errand, Refresher, Timing
+from tokenstore.core.refresh import Calling, Errand, Keeping, Recovery, Refresher, Timing
 from tokenstore.core.registry import Registry
 from tokenstore.core.revocation import Revoker
 from tokenstore.core.secret import Secret
 from tokenstore.core.tokens import TokenFlights, TokenService
+from tokenstore.core.usage import AT_LEAST, Usage
+from tokenstore.errors import StorageUnavailable
 
 ADA = Identity("https://login.example", "ada")
 PROFILE = Profile(ADA, "Ada", "ada@example.org", email_verified=True)
@@ -78,6 +83,21 @@ class FakeTime:
         return Timing(lambda: self.now, self.sleep, lambda _least, most: most)
 
 
+@dataclass(slots=True)
+class UsedNotes:
+    """The `UsedLinks` port: what was written down, batch by batch. `down`: as if the database could not be used."""
+
+    batches: list[frozenset[LinkId]] = field(default_factory=list)
+    down: bool = False
+
+    def used(self, link_ids: Collection[LinkId], at_least: timedelta) -> int:
+        assert at_least == AT_LEAST
+        if self.down:
+            raise StorageUnavailable("The database cannot be used at present.")
+        self.batches.append(frozenset(link_ids))
+        return len(link_ids)
+
+
 class World:
     """One store with one user; `links` may be replaced by a wrapper before the services are made."""
 
@@ -88,8 +108,12 @@ class World:
         self.time = FakeTime()
         self.links: LinkStore = self.stores.links
         self.wait_seconds = wait_seconds
-        self.flights: TokenFlights = Flights(8)
         self.metrics = Tallies()
+        self.used = UsedNotes()
+        self.usage = Usage(self.used)
+        self.flights: TokenFlights = Flights(self.metrics, threads=THREADS)
+        self.gate = FakeGate()
+        self.spool = FakeSpool()
 
     def link(
         self,
@@ -152,16 +176,33 @@ class World:
     @property
     def refresher(self) -> Refresher:
         """A refresher whose time passes by sleeping."""
+        timing = self.time.timing
         return Refresher(
             self.links,
-            self.client,
+            self.stores.quarantines,
+            Calling(self.client, timing),
+            self._keeping,
+            self.recovery,
+            self.spool,
             self.stores.facts,
-            Revoker(Registry([self.provider]), self.stores.outbox, self.client),
+            self._revoker,
             self.metrics,
-            node="node-1",
+            timing,
             wait_seconds=self.wait_seconds,
-            timing=self.time.timing,
         )
+
+    @property
+    def recovery(self) -> Recovery:
+        """What replays the spool."""
+        return Recovery(Registry([self.provider]), self.links, self.spool, self._keeping)
+
+    @property
+    def _keeping(self) -> Keeping:
+        return Keeping(self.links, self._revoker, self.metrics, self.time.timing)
+
+    @property
+    def _revoker(self) -> Revoker:
+        return Revoker(Registry([self.provider]), self.stores.outbox, self.client)
 
     @property
     def tokens(self) -> TokenService:
@@ -172,6 +213,8 @@ class World:
             self.links,
             self.refresher,
             self.flights,
+            self.gate,
+            self.usage,
             self.metrics,
             wait_seconds=self.wait_seconds,
         )

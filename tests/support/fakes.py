@@ -7,10 +7,11 @@ tests set. `FakeDatabase.down` makes every method raise StorageUnavailable.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from uuid import UUID, uuid4
 
 from tokenstore.core.lessons import Fact
@@ -20,6 +21,9 @@ from tokenstore.core.model import (
     Asked,
     Attempt,
     AuditEvent,
+    Cached,
+    Chosen,
+    Doubt,
     Holding,
     Identity,
     Lease,
@@ -33,12 +37,28 @@ from tokenstore.core.model import (
     TokenSet,
     UserId,
 )
-from tokenstore.core.ports import Failure, NewLink, PendingRevocation, Standing, Unlinked, Waiting
+from tokenstore.core.ports import (
+    Base,
+    Debt,
+    Failure,
+    NewLink,
+    NotWaiting,
+    OnlyOneAccount,
+    OutboxDepth,
+    PendingRevocation,
+    Standing,
+    Swapped,
+    Unlinked,
+    Waiting,
+)
+from tokenstore.core.refusals import PROBE_EVERY, MassRefusal, Refusal, Verdict
+from tokenstore.core.revocation import being_revoked
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable, PolicyDenied, StorageUnavailable
 from tokenstore.store.access_tokens import MOST_VARIANTS
 from tokenstore.store.attempts import MOST_OPEN
-from tokenstore.store.saving import LONGEST_GRACE
+from tokenstore.store.outbox import GIVE_UP_AFTER
+from tokenstore.store.saving import LONGEST_GRACE, QUARANTINE_PAUSE
 
 
 class FakeClock:
@@ -67,11 +87,16 @@ class LinkRow:
 
     link: Link
     refresh_token: Secret | None
+    grant_version: int = 1
     lease_owner: str | None = None
     previous_token: Secret | None = None
     previous_until: datetime | None = None
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     unopenable: bool = False
+
+    def previous_at(self, now: datetime) -> Secret | None:
+        """The previous refresh token while it may live."""
+        return self.previous_token if self.previous_until and self.previous_until > now else None
 
 
 @dataclass(slots=True)
@@ -81,8 +106,31 @@ class OutboxRow:
     pending: PendingRevocation
     link_id: LinkId | None
     user_id: UserId | None
+    stray: bool
     next_try_at: datetime
+    give_up_at: datetime
     lease_until: datetime | None = None
+
+    def claimed_at(self, now: datetime) -> bool:
+        """Whether somebody is at it."""
+        return self.lease_until is not None and self.lease_until >= now
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A provider in quarantine."""
+
+    since: datetime
+    probe_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """A refresh that was granted, or the first refusal of a link."""
+
+    at: datetime
+    link: Link
+    granted: bool
 
 
 @dataclass(slots=True)
@@ -98,6 +146,9 @@ class FakeDatabase:
     outbox: dict[UUID, OutboxRow] = field(default_factory=dict)
     waiting: dict[UUID, WaitingRow] = field(default_factory=dict)
     facts: set[tuple[ProviderId, Fact]] = field(default_factory=set)
+    quarantines: dict[ProviderId, Quarantined] = field(default_factory=dict)
+    given_up_before: dict[ProviderId, datetime] = field(default_factory=dict)
+    refreshes: list[Refresh] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     @contextmanager
@@ -144,17 +195,76 @@ class FakeDatabase:
     ) -> UUID:
         outbox_id = uuid4()
         pending = PendingRevocation(outbox_id, provider_id, client_id, token, 0)
-        self.outbox[outbox_id] = OutboxRow(pending, link_id, user_id, self.clock.now)
+        now = self.clock.now
+        self.outbox[outbox_id] = OutboxRow(pending, link_id, user_id, link_id is None, now, now + GIVE_UP_AFTER)
         return outbox_id
+
+    def note(self, event: AuditEvent) -> None:
+        """Write an event."""
+        self.events.append(event)
+
+    def refreshes_since(self, now: Link, since: datetime) -> tuple[int, int]:
+        """How many people were refused at the link's provider since then, by this refusal, too; and how many grants."""
+        lately = [one for one in self.refreshes if one.link.provider_id == now.provider_id and one.at > since]
+        people = {one.link.user_id for one in lately if not one.granted and not self.is_given_up(one.link)}
+        people.add(now.user_id)
+        return len(people), sum(one.granted for one in lately)
+
+    def is_given_up(self, link: Link) -> bool:
+        """Whether the provider is to be believed if it refuses this link."""
+        before = self.given_up_before.get(link.provider_id)
+        return before is not None and max(link.linked_at, link.last_refresh_at or link.linked_at) <= before
+
+    def may_be_tried(self, provider_id: ProviderId) -> bool:
+        """Whether the provider is not in quarantine, or a probe is due, which this one is then."""
+        found = self.quarantines.get(provider_id)
+        if found is None:
+            return True
+        if found.probe_at > self.clock.now:
+            return False
+        self.quarantines[provider_id] = replace(found, probe_at=self.clock.now + PROBE_EVERY)
+        return True
+
+    def quarantine(self, provider_id: ProviderId, rule: MassRefusal) -> None:
+        """Put the provider into quarantine; what broke lately is suspect again."""
+        now = self.clock.now
+        self.quarantines[provider_id] = Quarantined(now, now + PROBE_EVERY)
+        refused = {one.link.id for one in self.refreshes if not one.granted and not self.is_given_up(one.link)}
+        for row in self.links.values():
+            link = row.link
+            lately = link.last_error_at is not None and link.last_error_at > now - rule.window
+            revived = link.id in refused and link.state is LinkState.BROKEN and lately and row.refresh_token
+            if link.provider_id == provider_id and revived:
+                row.link = replace(link, state=LinkState.SUSPECT, next_try_at=now)
+
+    def may_share_grant(
+        self, provider_id: ProviderId, client_id: str, user_id: UserId | None, account: Account | None
+    ) -> bool:
+        """Whether a link that is not revoked may rest on the grant of a token for this account."""
+        links = [row.link for row in self.links.values() if row.link.state is not LinkState.REVOKED]
+        at_client = [link for link in links if (link.provider_id, link.client_id) == (provider_id, client_id)]
+        if account is None:
+            return any(link.user_id == user_id for link in at_client)
+        key = (account.issuer, account.subject)
+        return any((link.account.issuer, link.account.subject) == key for link in at_client)
 
     def drop_revocations(self, link: Link) -> None:
         """Forget what is owed for the grant of a link."""
         for outbox_id, row in list(self.outbox.items()):
-            stray = row.link_id is None and row.user_id == link.user_id
+            stray = row.stray and row.user_id == link.user_id
             pending = row.pending
             at_client = (pending.provider_id, pending.client_id) == (link.provider_id, link.client_id)
             if at_client and (stray or row.link_id == link.id):
                 del self.outbox[outbox_id]
+
+    def revoking(self, provider: Provider, user_id: UserId, link_id: LinkId | None) -> bool:
+        """Whether a token is just being revoked that may be of this link's grant, or of one that is not made yet."""
+        return any(
+            row.claimed_at(self.clock.now)
+            and (row.pending.provider_id, row.pending.client_id) == (provider.id, provider.client_id)
+            and (row.user_id == user_id if row.stray else link_id is not None and row.link_id == link_id)
+            for row in self.outbox.values()
+        )
 
 
 class FakeUserStore:
@@ -179,6 +289,12 @@ class FakeLinkStore:
     def __init__(self, database: FakeDatabase) -> None:
         self._db = database
 
+    def cached(self, user: Identity, provider_id: ProviderId, link_id: LinkId | None, variant: str) -> Cached | None:
+        holding = self.read(user, provider_id, link_id, variant)
+        if holding is None or holding.token is None:
+            return None
+        return Cached(holding.link_id, provider_id, holding.token, holding.now)
+
     def read(self, user: Identity, provider_id: ProviderId, link_id: LinkId | None, variant: str) -> Holding | None:
         with self._db.transaction() as now:
             for row in self._db.links_of(user):
@@ -201,7 +317,7 @@ class FakeLinkStore:
                 Standing(link, token is not None, token.expires_at if token else None, now) for link, token in plain
             ]
 
-    def take_lease(self, link: Link, owner: str, length: timedelta) -> Lease | None:
+    def take_lease(self, link: Link, owner: str, length: timedelta, patience: timedelta = timedelta()) -> Lease | None:
         with self._db.transaction() as now:
             row = self._db.links.get(link.id)
             if row is None or row.link.version != link.version or row.refresh_token is None:
@@ -209,12 +325,16 @@ class FakeLinkStore:
             at = row.link
             if at.state not in {LinkState.ACTIVE, LinkState.SUSPECT} or self._db.is_disabled(at.user_id):
                 return None
-            if (at.lease_until and at.lease_until >= now) or (at.next_try_at and at.next_try_at > now):
+            if row.lease_owner is not None and row.lease_owner.startswith(owner.partition("/")[0] + "/"):
+                patience = timedelta()
+            if (at.lease_until and at.lease_until >= now - patience) or (at.next_try_at and at.next_try_at > now):
                 return None
             _open(row)
-            row.link, row.lease_owner = replace(at, lease_until=now + length), owner
-            previous = row.previous_token if row.previous_until and row.previous_until > now else None
-            return Lease(row.link, owner, at.version, row.refresh_token, previous)
+            if not self._db.may_be_tried(at.provider_id):
+                return None
+            doubt = at.doubt if row.lease_owner is None else Doubt.INTERRUPTED
+            row.link, row.lease_owner = replace(at, lease_until=now + length, doubt=doubt), owner
+            return Lease(row.link, owner, at.version, row.refresh_token, row.previous_at(now))
 
     def renew_lease(self, lease: Lease, length: timedelta) -> bool:
         with self._db.transaction() as now:
@@ -257,6 +377,7 @@ class FakeLinkStore:
                 last_error=None,
                 last_error_at=None,
                 fail_count=0,
+                doubt=None,
                 last_refresh_at=now,
                 scopes_granted=granted,
                 refresh_expires_at=_refresh_end(row.link.refresh_expires_at, tokens, issued),
@@ -265,7 +386,8 @@ class FakeLinkStore:
             token = _access_token(tokens, scopes, issued)
             kept = {} if provider.refresh_ends_access else row.tokens
             row.tokens = _newest({**kept, **_others(tokens, issued), asked.variant: token}, asked.variant)
-            self._db.events.append(event)
+            self._db.refreshes.append(Refresh(now, row.link, granted=True))
+            self._db.events.append(replace(event, provider_id=row.link.provider_id, link_id=row.link.id))
             return token
 
     def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
@@ -275,29 +397,87 @@ class FakeLinkStore:
                 return False
             self._rotate(row, lease, provider, refresh_token, now)
             self._advance(row)
-            row.link = _failed(replace(row.link, refresh_expires_at=None), failure, now)
+            row.link = _failed(replace(row.link, refresh_expires_at=None, doubt=None), failure, now)
             return True
 
-    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> UUID | None:
-        held, late = lease.link, tokens.refresh_token
+    def settle_superseded(self, held: Link, provider: Provider, tokens: TokenSet) -> UUID | None:
+        late = tokens.refresh_token
+        owed, at = late or tokens.access_token, (held.provider_id, held.client_id)
         with self._db.transaction() as now:
             row = self._db.links.get(held.id)
-            if row is None or row.link.state is LinkState.REVOKED or row.link.client_id != held.client_id:
-                owed = late or tokens.access_token
-                return self._db.queue(held.provider_id, held.client_id, owed, held.id, held.user_id)
+            if row is None:
+                shared = provider.revokes_grant and self._db.may_share_grant(*at, held.user_id, held.account)
+                return None if shared else self._db.queue(*at, owed, None, held.user_id)
+            if row.link.state is LinkState.REVOKED or row.link.client_id != held.client_id:
+                return self._db.queue(*at, owed, held.id, held.user_id)
             if late is not None and late != row.refresh_token:
+                if not provider.revokes_grant and held.version < row.grant_version:
+                    return self._db.queue(*at, late, held.id, held.user_id)
                 row.previous_token, row.previous_until = late, now + LONGEST_GRACE
             return None
 
-    def break_link(self, lease: Lease, reason: str, event: AuditEvent) -> bool:
+    def refuse(self, lease: Lease, refusal: Refusal, rule: MassRefusal, event: AuditEvent) -> Verdict | None:
         with self._db.transaction() as now:
             row = self._held(lease)
             if row is None:
-                return False
-            row.lease_owner = None
-            row.link = replace(row.link, state=LinkState.BROKEN, lease_until=None, last_error=reason, last_error_at=now)
-            self._db.events.append(event)
-            return True
+                return None
+            at = lease.link.provider_id
+            first = refusal.final or lease.link.state is not LinkState.SUSPECT
+            counts = first and not self._db.is_given_up(lease.link)
+            mass = counts and rule.applies(*self._db.refreshes_since(lease.link, now - rule.window))
+            believed = not mass and at not in self._db.quarantines
+            broken = believed and (refusal.final or lease.link.state is LinkState.SUSPECT)
+            retry_in = refusal.retry_in if believed else QUARANTINE_PAUSE
+            row.lease_owner = row.previous_token = row.previous_until = None
+            row.link = replace(
+                row.link,
+                state=LinkState.BROKEN if broken else LinkState.SUSPECT,
+                lease_until=None,
+                next_try_at=None if broken else now + retry_in,
+                last_error=refusal.code,
+                last_error_at=now,
+                doubt=refusal.doubt or lease.link.doubt,
+            )
+            if first:
+                self._db.refreshes.append(Refresh(now, lease.link, granted=False))
+            noted = replace(event, reason=refusal.code, provider_id=at, link_id=lease.link.id)
+            self._db.note(replace(noted, action="link.broken" if broken else "link.suspect"))
+            if broken and row.link.doubt is not None:
+                self._db.note(replace(noted, action="link.lost", reason=row.link.doubt))
+            quarantined = mass and at not in self._db.quarantines
+            if quarantined:
+                self._db.quarantine(at, rule)
+                self._db.note(replace(noted, action="provider.quarantined", link_id=None, user=None))
+            return Verdict(row.link.state, retry_in, quarantined)
+
+    def base(self, link_id: LinkId) -> Base | None:
+        with self._db.transaction():
+            row = self._db.links.get(link_id)
+            if row is None:
+                return None
+            _open(row)
+            return Base(row.link, self._db.owner(row.link), row.refresh_token)
+
+    def swap(self, new: NewLink, replaced: Collection[LinkId], event: AuditEvent) -> Swapped:
+        removal = replace(event, action="link.removed", reason="replaced")
+        with self._db.transaction() as now:
+            rows = [
+                row
+                for row in sorted(
+                    self._db.links_of(new.user.identity), key=lambda row: (row.link.linked_at, row.link.id)
+                )
+                if row.link.provider_id == new.provider.id
+                and not _is_at(row.link, new.provider, new.account)
+                and (row.link.id in replaced or not new.provider.multi_account)
+            ]
+            self._end_waiting(new, now, keep=True)
+            had_default = any(row.link.is_default for row in rows)
+            removed = [self._unlink(row, removal, now) for row in rows]
+            link = self.attach(new, event)
+            if had_default:
+                passed_on = replace(event, action="link.default", provider_id=new.provider.id, link_id=link.id)
+                self._db.events.append(passed_on)
+            return Swapped(link, removed)
 
     def attach(self, new: NewLink, event: AuditEvent) -> Link:
         with self._db.transaction() as now:
@@ -310,7 +490,15 @@ class FakeLinkStore:
             key = (new.account.issuer, new.account.subject)
             row = next((r for r in at_provider if (r.link.account.issuer, r.link.account.subject) == key), None)
             has_default = any(r.link.is_default for r in at_provider)
-            shared = self._shared(user_id, new) if row is None or row.link.state is LinkState.REVOKED else []
+            is_new = row is None or row.link.state is LinkState.REVOKED
+            others = any(r.link.state is not LinkState.REVOKED for r in at_provider)
+            if is_new and others and not new.provider.multi_account:
+                raise OnlyOneAccount
+            revokes = is_new and new.provider.revokes_grant
+            if revokes and self._db.revoking(new.provider, user_id, row.link.id if row else None):
+                raise being_revoked()
+            self._end_waiting(new, now)
+            shared = self._shared(user_id, new) if is_new else []
             if row is None:
                 row = LinkRow(_new_link(new, user_id, now), new.tokens.refresh_token)
                 self._db.links[row.link.id] = row
@@ -336,6 +524,16 @@ class FakeLinkStore:
                 )
             return row.link
 
+    def _end_waiting(self, new: NewLink, now: datetime, *, keep: bool = False) -> None:
+        """What waited, waits no more; `keep`: only see whether it does."""
+        if new.waiting_id is None:
+            return
+        row = self._db.waiting.get(new.waiting_id)
+        if row is None or row.expires_at <= now or row.waiting.user != new.user.identity:
+            raise NotWaiting
+        if not keep:
+            del self._db.waiting[new.waiting_id]
+
     def _shared(self, user_id: UserId, new: NewLink) -> list[Link]:
         """The links of others to the same account."""
         links = [row.link for row in self._db.links.values() if row.link.state is not LinkState.REVOKED]
@@ -356,13 +554,19 @@ class FakeLinkStore:
             return done
 
     def _unlink(self, row: LinkRow, event: AuditEvent, now: datetime) -> Unlinked:
-        link, outbox_id = row.link, None
+        link, debt, lost = row.link, None, False
         token = row.refresh_token
         if token is None:
             plain = row.tokens.get(Asked().variant)
             token = plain.value if plain and plain.fresh_for(timedelta(milliseconds=1), now) else None
-        if token is not None and not row.unopenable:
+        if token is not None and row.unopenable:
+            lost = True
+        elif token is not None:
             outbox_id = self._db.queue(link.provider_id, link.client_id, token, link.id, link.user_id)
+            debt = Debt(outbox_id, link.provider_id)
+        previous = row.previous_at(now)
+        if previous is not None and previous != token:
+            self._db.queue(link.provider_id, link.client_id, previous, link.id, link.user_id)
         self._advance(row)
         row.refresh_token = row.previous_token = row.previous_until = None
         row.tokens = {}
@@ -375,24 +579,21 @@ class FakeLinkStore:
             refresh_expires_at=None,
         )
         self._db.events.append(replace(event, provider_id=link.provider_id, link_id=link.id))
-        return Unlinked(row.link, outbox_id)
+        return Unlinked(row.link, debt, lost)
 
-    def name(self, user: Identity, link_id: LinkId, label: str | None, event: AuditEvent) -> Link | None:
+    def choose(
+        self, user: Identity, link_id: LinkId, chosen: Chosen, named: AuditEvent, default: AuditEvent
+    ) -> Link | None:
         with self._db.transaction():
             row = self._row_of(user, link_id)
-            if row is not None and row.link.label != label:
-                row.link = replace(row.link, label=label)
-                self._note(row, event)
-            return row.link if row else None
-
-    def make_default(self, user: Identity, link_id: LinkId, event: AuditEvent) -> Link | None:
-        with self._db.transaction():
-            row = self._row_of(user, link_id)
-            if row is not None and not row.link.is_default:
+            if row is not None and chosen.label is not None and row.link.label != (chosen.label or None):
+                row.link = replace(row.link, label=chosen.label or None)
+                self._note(row, named)
+            if row is not None and chosen.default and not row.link.is_default:
                 for other in self._db.links_of(user):
                     if other.link.provider_id == row.link.provider_id:
                         other.link = replace(other.link, is_default=other is row)
-                self._note(row, event)
+                self._note(row, default)
             return row.link if row else None
 
     def _row_of(self, user: Identity, link_id: LinkId) -> LinkRow | None:
@@ -411,12 +612,17 @@ class FakeLinkStore:
     def _relink(self, row: LinkRow, new: NewLink, now: datetime) -> None:
         old, provider = row.link, new.provider
         refresh_token = new.tokens.refresh_token
-        replaced = row.refresh_token is not None and refresh_token is not None and row.refresh_token != refresh_token
-        if replaced and row.refresh_token is not None and not provider.revokes_grant:
-            self._db.queue(old.provider_id, old.client_id, row.refresh_token, old.id, old.user_id)
-        if refresh_token is not None or not old.refreshable_by(provider.client_id):
+        plain = row.tokens.get(Asked().variant) if row.refresh_token is None else None
+        spare = plain.value if plain and plain.fresh_for(timedelta(milliseconds=1), now) else None
+        owed = row.refresh_token or spare
+        goes_on = refresh_token is None and old.refreshable_by(provider.client_id)
+        for token in () if provider.revokes_grant or goes_on else (owed, row.previous_at(now)):
+            if token is not None and token not in (refresh_token, new.tokens.access_token):
+                self._db.queue(old.provider_id, old.client_id, token, old.id, old.user_id)
+        if not goes_on:
             row.refresh_token, row.link = refresh_token, replace(old, refresh_expires_at=None)
             self._advance(row)
+            row.grant_version = row.link.version
             row.previous_token = row.previous_until = None
         row.link = replace(
             row.link,
@@ -498,36 +704,47 @@ class FakeWaitingStore:
     def __init__(self, database: FakeDatabase) -> None:
         self._db = database
 
-    def save(self, waiting: Waiting, session_key: str, patience: timedelta) -> None:
+    def save(self, waiting: Waiting, session_key: str, patience: timedelta, event: AuditEvent) -> None:
         with self._db.transaction() as now:
             if waiting.user not in self._db.users or self._db.users[waiting.user].disabled:
                 raise PolicyDenied("This user may not link accounts.")
             self._db.waiting[waiting.id] = WaitingRow(waiting, session_key, now, now + patience)
+            self._db.note(event)
 
     def find(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
         with self._db.transaction() as now:
             row = self._db.waiting.get(waiting_id)
-            if row is None or (row.waiting.user, row.session_key) != (user, session_key) or row.expires_at <= now:
+            if row is None or (row.waiting.user, row.session_key) != (user, session_key):
                 return None
-            return replace(row.waiting, elapsed=row.waiting.elapsed + (now - row.saved_at))
+            elapsed = row.waiting.elapsed + (now - row.saved_at)
+            return replace(row.waiting, elapsed=elapsed, over=row.expires_at <= now)
 
-    def take(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
+    def give_up(self, waiting_id: UUID, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt] | None:
         with self._db.transaction():
-            found = self.find(waiting_id, user, session_key)
-            if found is not None:
-                del self._db.waiting[waiting_id]
-            return found
+            row = self._db.waiting.pop(waiting_id, None)
+            if row is None:
+                return None
+            waiting = row.waiting
+            self._db.events.append(replace(event, user=waiting.user, provider_id=waiting.provider_id))
+            user_id = self._db.users[waiting.user].id
+            at = (waiting.provider_id, waiting.client_id)
+            if waiting.provider_id not in apart and self._db.may_share_grant(*at, user_id, waiting.account):
+                return []
+            owed = waiting.tokens.refresh_token or waiting.tokens.access_token
+            return [Debt(self._db.queue(*at, owed, None, user_id), waiting.provider_id)]
 
-    def take_stale(self, user: Identity | None = None, provider_id: ProviderId | None = None) -> Sequence[Waiting]:
+    def give_up_of(
+        self, user: Identity, provider_id: ProviderId, apart: Collection[ProviderId], event: AuditEvent
+    ) -> Sequence[Debt]:
+        with self._db.transaction():
+            waiting = [row.waiting for row in self._db.waiting.values()]
+            theirs = [one.id for one in waiting if (one.user, one.provider_id) == (user, provider_id)]
+            return [debt for one in theirs for debt in self.give_up(one, apart, event) or ()]
+
+    def give_up_stale(self, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
         with self._db.transaction() as now:
-            stale = [
-                row.waiting
-                for row in self._db.waiting.values()
-                if row.expires_at <= now or (row.waiting.user, row.waiting.provider_id) == (user, provider_id)
-            ]
-            for waiting in stale:
-                del self._db.waiting[waiting.id]
-            return stale
+            stale = [row.waiting.id for row in self._db.waiting.values() if row.expires_at <= now]
+            return [debt for one in stale for debt in self.give_up(one, apart, event) or ()]
 
 
 class FakeAuditLog:
@@ -539,6 +756,13 @@ class FakeAuditLog:
     def record(self, event: AuditEvent) -> None:
         with self._db.transaction():
             self._db.events.append(event)
+
+
+class FullAuditLog(FakeAuditLog):
+    """One that takes no more, while the rest of the database does."""
+
+    def record(self, event: AuditEvent) -> None:
+        raise StorageUnavailable(f"no room for {event.action}")
 
 
 class FakeOutbox:
@@ -553,20 +777,62 @@ class FakeOutbox:
         with self._db.transaction():
             row = self._db.users.get(user)
             user_id = row.id if row else None
-            for link in (row.link for row in self._db.links.values()):
-                same = link.user_id == user_id if account is None else _is_at(link, provider, account)
-                at_client = (link.provider_id, link.client_id) == (provider.id, provider.client_id)
-                if provider.revokes_grant and same and at_client and link.state is not LinkState.REVOKED:
-                    return None
+            at = (provider.id, provider.client_id)
+            if provider.revokes_grant and self._db.may_share_grant(*at, user_id, account):
+                return None
             return self._db.queue(provider.id, provider.client_id, token, None, user_id)
+
+    def hold(self, provider: Provider, user: Identity, length: timedelta) -> timedelta | None:
+        with self._db.transaction() as now:
+            owner = self._db.users.get(user)
+            claims = []
+            for row in self._db.outbox.values():
+                at = (row.pending.provider_id, row.pending.client_id)
+                if owner is None or row.user_id != owner.id or at != (provider.id, provider.client_id):
+                    continue
+                if row.lease_until is not None and row.claimed_at(now):
+                    claims.append(row.lease_until - now)
+                else:
+                    row.next_try_at = max(row.next_try_at, now + length)
+            return max(claims, default=None)
 
     def claim(self, outbox_id: UUID, length: timedelta) -> PendingRevocation | None:
         with self._db.transaction() as now:
             row = self._db.outbox.get(outbox_id)
-            if row is None or row.next_try_at > now or (row.lease_until and row.lease_until >= now):
+            if row is None or row.next_try_at > now or row.claimed_at(now):
                 return None
             row.lease_until = now + length
             return row.pending
+
+    def claim_due(
+        self, limit: int, length: timedelta, apart: Collection[ProviderId] = ()
+    ) -> Sequence[PendingRevocation]:
+        with self._db.transaction():
+            rows = sorted(self._db.outbox.values(), key=lambda row: row.next_try_at)
+            wanted = [row.pending.id for row in rows if row.pending.provider_id not in apart]
+            claims = (self.claim(outbox_id, length) for outbox_id in wanted)
+            return list(islice((claim for claim in claims if claim is not None), limit))
+
+    def give_up(self, limit: int, event: AuditEvent) -> int:
+        with self._db.transaction() as now:
+            over = [row for row in self._db.outbox.values() if row.give_up_at <= now][:limit]
+            for row in over:
+                del self._db.outbox[row.pending.id]
+                users = (identity for identity, user in self._db.users.items() if user.id == row.user_id)
+                at, of = row.pending.provider_id, row.link_id
+                self._db.note(replace(event, user=next(users, None), provider_id=at, link_id=of))
+            return len(over)
+
+    def depth(self) -> OutboxDepth:
+        with self._db.transaction() as now:
+            ages = [now - (row.give_up_at - GIVE_UP_AFTER) for row in self._db.outbox.values()]
+            return OutboxDepth(len(ages), max(ages, default=timedelta()))
+
+    def exchange(self, outbox_id: UUID, token: Secret, length: timedelta) -> None:
+        with self._db.transaction() as now:
+            row = self._db.outbox.get(outbox_id)
+            if row is not None:
+                row.pending, row.lease_until = replace(row.pending, token=token), now + length
 
     def done(self, outbox_id: UUID) -> None:
         with self._db.transaction():
@@ -578,6 +844,35 @@ class FakeOutbox:
             if row is not None:
                 row.pending = replace(row.pending, attempts=row.pending.attempts + 1)
                 row.next_try_at, row.lease_until = now + retry_in, None
+
+
+class FakeQuarantines:
+    """QuarantineStore in memory; its state stands in `FakeDatabase.quarantines`."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._db = database
+
+    def quarantined(self) -> Mapping[ProviderId, datetime]:
+        with self._db.transaction():
+            return {provider_id: found.since for provider_id, found in self._db.quarantines.items()}
+
+    def next_probe(self, provider_id: ProviderId) -> timedelta | None:
+        with self._db.transaction() as now:
+            found = self._db.quarantines.get(provider_id)
+            return None if found is None else max(found.probe_at - now, timedelta())
+
+    def lift(self, provider_id: ProviderId, event: AuditEvent, *, believe: bool = False) -> bool:
+        with self._db.transaction() as now:
+            if self._db.quarantines.pop(provider_id, None) is None:
+                return False
+            if believe:
+                self._db.given_up_before[provider_id] = now
+            self._db.refreshes = [one for one in self._db.refreshes if one.link.provider_id != provider_id]
+            for row in self._db.links.values():
+                if row.link.provider_id == provider_id and row.link.state is LinkState.SUSPECT:
+                    row.link = replace(row.link, next_try_at=now)
+            self._db.note(event)
+            return True
 
 
 class FakeProviderFacts:
@@ -602,6 +897,7 @@ class FakeStores:
     audit: FakeAuditLog
     outbox: FakeOutbox
     facts: FakeProviderFacts
+    quarantines: FakeQuarantines
 
 
 def fake_stores(clock: FakeClock | None = None) -> FakeStores:
@@ -616,6 +912,7 @@ def fake_stores(clock: FakeClock | None = None) -> FakeStores:
         FakeAuditLog(database),
         FakeOutbox(database),
         FakeProviderFacts(database),
+        FakeQuarantines(database),
     )
 
 
@@ -641,6 +938,7 @@ def _failed(link: Link, failure: Failure, now: datetime) -> Link:
         next_try_at=now + failure.retry_in,
         last_error=failure.reason,
         last_error_at=now,
+        doubt=failure.doubt or link.doubt,
     )
 
 

@@ -24,6 +24,7 @@ from tokenstore.core.model import (
     Attempt,
     AuditEvent,
     Identity,
+    Lease,
     LinkId,
     Profile,
     Provider,
@@ -33,7 +34,17 @@ from tokenstore.core.model import (
     Rotation,
     TokenSet,
 )
-from tokenstore.core.ports import AttemptStore, AuditLog, LinkStore, NewLink, Outbox, UserStore, WaitingStore
+from tokenstore.core.ports import (
+    AttemptStore,
+    AuditLog,
+    LinkStore,
+    NewLink,
+    Outbox,
+    QuarantineStore,
+    UserStore,
+    WaitingStore,
+)
+from tokenstore.core.refusals import MassRefusal, Refusal
 from tokenstore.core.secret import Secret
 from tokenstore.store.base import db_now
 from tokenstore.store.tables import access_token, audit_event, link, outbox, user_account
@@ -61,6 +72,8 @@ class Ports(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def waiting(self) -> WaitingStore: ...
+    @property
+    def quarantines(self) -> QuarantineStore: ...
 
 
 class Harness(Ports, Protocol):
@@ -96,10 +109,19 @@ class FakeHarness:
     audit: AuditLog
     outbox: Outbox
     waiting: WaitingStore
+    quarantines: QuarantineStore
 
     @classmethod
     def over(cls, stores: FakeStores) -> FakeHarness:
-        ports = (stores.users, stores.links, stores.attempts, stores.audit, stores.outbox, stores.waiting)
+        ports = (
+            stores.users,
+            stores.links,
+            stores.attempts,
+            stores.audit,
+            stores.outbox,
+            stores.waiting,
+            stores.quarantines,
+        )
         return cls(stores, *ports)
 
     def advance(self, by: timedelta) -> None:
@@ -133,10 +155,19 @@ class SqlHarness:
     audit: AuditLog
     outbox: Outbox
     waiting: WaitingStore
+    quarantines: QuarantineStore
 
     @classmethod
     def over(cls, stores: SqlStores) -> SqlHarness:
-        ports = (stores.users, stores.links, stores.attempts, stores.audit, stores.outbox, stores.waiting)
+        ports = (
+            stores.users,
+            stores.links,
+            stores.attempts,
+            stores.audit,
+            stores.outbox,
+            stores.waiting,
+            stores.quarantines,
+        )
         return cls(stores, *ports)
 
     def advance(self, by: timedelta) -> None:
@@ -271,3 +302,9 @@ def attempt(state: str = "state-1", *, session_key: str | None = "browser-1", at
 def unknown_link() -> LinkId:
     """The id of no link."""
     return LinkId(uuid4())
+
+
+def break_link(links: LinkStore, lease: Lease, event: AuditEvent) -> bool:
+    """Break a leased link, as a provider's last word does; False if it has moved meanwhile."""
+    refusal = Refusal("invalid_grant", ZERO, final=True)
+    return links.refuse(lease, refusal, MassRefusal(), event) is not None

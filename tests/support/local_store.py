@@ -14,7 +14,10 @@ from typing_extensions import override
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from demo.address import HOST, Address
-from tokenstore import create_app
+from support.patience import Patience
+from tokenstore.app import assemble
+from tokenstore.composing.adapters import make_adapters
+from tokenstore.config import load
 
 
 class _Handler(WSGIRequestHandler):
@@ -24,9 +27,11 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def serving_locally(address: Address, settings: Mapping[str, object]) -> Iterator[Flask]:
+def serving_locally(
+    address: Address, settings: Mapping[str, object], patience: Patience | None = None
+) -> Iterator[Flask]:
     """The application, serving at the address, its database migrated. Takes the address over."""
-    app = make_app(settings)
+    app = make_app(settings, patience)
     with app.app_context():
         flask_migrate.upgrade()
     server = ThreadedWSGIServer(HOST, address.port, app, _Handler, fd=address.fileno())
@@ -44,9 +49,9 @@ def serving_locally(address: Address, settings: Mapping[str, object]) -> Iterato
             app.extensions["sqlalchemy"].engine.dispose()
 
 
-def make_app(settings: Mapping[str, object]) -> Flask:
-    """The application of these settings alone, whatever the environment says."""
+def make_app(settings: Mapping[str, object], patience: Patience | None = None) -> Flask:
+    """The application of these settings alone, whatever the environment says; its keeper does not begin by itself."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("TOKENSTORE_")]:
             patch.delenv(name)
-        return create_app(settings)
+        return assemble(load(settings), make_adapters, (patience or Patience()).providers_of)

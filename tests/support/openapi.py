@@ -26,6 +26,7 @@ def closed(schema: Any) -> Any:
     return shut
 
 
+_EMPTY = "is empty"
 _COMPONENTS = {"schemas": closed(DOCUMENT["components"]["schemas"])}
 
 
@@ -33,6 +34,35 @@ def faults(schema: Any, value: object) -> list[str]:
     """What is wrong with a value, in words; empty if it fits."""
     validator = Draft202012Validator({**closed(schema), "components": _COMPONENTS})
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+def example(name: str) -> Any:
+    """A shared example of the document."""
+    return DOCUMENT["components"]["examples"][name]["value"]
+
+
+def strays(schema: Any, example: object, value: object, at: str = "$") -> list[str]:
+    """Where the members of a value are other than those of an example; empty if they are the same.
+
+    Only members that the schema names are compared: what comes from a provider or a token may have any.
+    """
+    schema = _COMPONENTS["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if isinstance(example, dict) and isinstance(value, dict):
+        named = schema.get("properties", {})
+        different = sorted((example.keys() ^ value.keys()) & named.keys())
+        return [f"{at}.{name} is in one of both" for name in different] + [
+            stray
+            for name in sorted(example.keys() & value.keys() & named.keys())
+            for stray in strays(named[name], example[name], value[name], f"{at}.{name}")
+        ]
+    if isinstance(example, list) and isinstance(value, list):
+        if not example or not value:
+            return [f"{at} {_EMPTY}"] if example else []
+        found = [strays(schema["items"], example[0], one, f"{at}[]") for one in value]
+        # One item that has all is enough: a provider that is not linked has no links.
+        return [stray for each in found for stray in each if [] not in found or not stray.endswith(_EMPTY)]
+    same = None in (example, value) or type(example) is type(value)
+    return [] if same else [f"{at} is {value!r}, and {example!r} in the example"]
 
 
 def operation(method: str, path: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from support.postgres_process import Order
+
 STOP_SECONDS = 20
 
 
@@ -25,6 +27,7 @@ class PostgresServer:
 
     port: int
     password: str = field(repr=False)
+    process: subprocess.Popen[bytes] = field(repr=False)
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of one of its databases."""
@@ -39,6 +42,15 @@ class PostgresServer:
             yield self.url(name)
         finally:
             self._run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def obey(self, order: Order) -> None:
+        """Carry an order out before it returns. Raises RuntimeError if that is not possible."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{order}\n".encode())
+        self.process.stdin.flush()
+        if not self.process.stdout.readline():
+            raise RuntimeError(f"PostgreSQL did not {order}")
 
     def _run(self, statement: sql.Composed) -> None:
         address = self.url("postgres").replace("+psycopg", "")
@@ -58,7 +70,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         if not answer:
             pytest.fail("PostgreSQL did not start; the reason stands in the captured standard error")
         try:
-            yield PostgresServer(**json.loads(answer))
+            yield PostgresServer(**json.loads(answer), process=process)
         finally:
             process.stdin.close()
             process.wait(STOP_SECONDS)

@@ -1,8 +1,9 @@
 """The process that keeps one temporary PostgreSQL for one test process.
 
 Run as a script it sets a server up, prints where it listens as one line of JSON and serves until its standard input
-ends, which it does however the test process goes, killed included. Then server and data are gone. It owns the server's
-life; databases and fixtures are in `support.postgres`.
+ends, which it does however the test process goes, killed included. Then server and data are gone. Each line of input is
+an order (`Order`), answered by an empty line when it is carried out. It owns the server's life; databases and fixtures
+are in `support.postgres`.
 """
 
 import importlib.util
@@ -18,12 +19,15 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
 import psycopg
 
 START_SECONDS = 30
+STOP_SECONDS = 20
 ATTEMPTS = 5
 # Nothing here outlives the run, so nothing has to survive a power cut.
 SETTINGS = {
@@ -105,26 +109,97 @@ def is_ours(port: int, password: str, home: Path) -> bool:
     return found == (str(home / "data"),)
 
 
-def start(bin_dir: Path, home: Path, password: str, run_as: Account) -> tuple[subprocess.Popen[bytes], int]:
-    """The running server and its port; another process may take a port first, so it is tried a few times."""
+class Order(StrEnum):
+    """What becomes of the server: `start` ends each of the others."""
+
+    KILL = "kill"  # without warning, as by `kill -9`
+    STOP = "stop"  # in order, while clients are connected
+    FREEZE = "freeze"  # nothing moves, connections stay
+    START = "start"
+
+
+@dataclass(slots=True)
+class Server:
+    """A server on the cluster in `home`, at a port that stays."""
+
+    bin_dir: Path
+    home: Path
+    password: str
+    run_as: Account
+    port: int
+    process: subprocess.Popen[bytes]
+    frozen: list[int]
+
+    def obey(self, order: Order) -> None:
+        """Carry an order out. Raises RuntimeError if it does not start again."""
+        match order:
+            case Order.KILL:
+                self.process.kill()
+                self.process.wait()
+            case Order.STOP:
+                self.process.send_signal(signal.SIGINT)
+                self.process.wait(STOP_SECONDS)
+            case Order.FREEZE:
+                main = self.process.pid
+                children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+                self.frozen = [main, *map(int, children)]
+                for pid in self.frozen:
+                    os.kill(pid, signal.SIGSTOP)
+            case Order.START if self.frozen:
+                self.thaw()
+            case Order.START:
+                self.start_again()
+
+    def thaw(self) -> None:
+        """Let it go on, if it is frozen."""
+        for pid in self.frozen:
+            os.kill(pid, signal.SIGCONT)
+        self.frozen = []
+
+    def start_again(self) -> None:
+        """Start it where it was; not before the processes of one that was killed are gone."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            process = launch(self.bin_dir, self.home, self.password, self.run_as, self.port)
+            if process is not None:
+                self.process = process
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"PostgreSQL did not start again: {(self.home / 'log').read_text()}")
+
+    def end(self) -> None:
+        """Immediate shutdown: the data is thrown away anyhow."""
+        self.thaw()
+        stop(self.process)
+
+
+def launch(bin_dir: Path, home: Path, password: str, run_as: Account, port: int) -> subprocess.Popen[bytes] | None:
+    """A server that answers at this port; None if it does not come up there."""
     options = [f"--{name}={value}" for name, value in SETTINGS.items()]
-    log = home / "log"
+    command = [f"{bin_dir}/postgres", "-D", f"{home}/data", "-p", str(port), *options]
+    with (home / "log").open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=home, **run_as)
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if is_ours(port, password, home):
+            return process
+        time.sleep(0.02)
+    stop(process)
+    return None
+
+
+def start(bin_dir: Path, home: Path, password: str, run_as: Account) -> Server:
+    """The running server; another process may take a port first, so it is tried a few times."""
     for _ in range(ATTEMPTS):
         port = free_port()
-        command = [f"{bin_dir}/postgres", "-D", f"{home}/data", "-p", str(port), *options]
-        with log.open("wb") as output:
-            server = subprocess.Popen(command, stdout=output, stderr=output, cwd=home, **run_as)
-        deadline = time.monotonic() + START_SECONDS
-        while server.poll() is None and time.monotonic() < deadline:
-            if is_ours(port, password, home):
-                return server, port
-            time.sleep(0.02)
-        stop(server)
-    raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")
+        process = launch(bin_dir, home, password, run_as, port)
+        if process is not None:
+            return Server(bin_dir, home, password, run_as, port, process, [])
+    raise RuntimeError(f"PostgreSQL did not start: {(home / 'log').read_text()}")
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """Immediate shutdown: the data is thrown away anyhow."""
+    """Shut a server down at once."""
     server.send_signal(signal.SIGQUIT)
     try:
         server.wait(10)
@@ -142,12 +217,14 @@ def main() -> None:
             os.chown(home, run_as["user"], run_as["group"])
         bin_dir = programs(home, run_as)
         initialise(bin_dir, home, password, run_as)
-        server, port = start(bin_dir, home, password, run_as)
+        server = start(bin_dir, home, password, run_as)
         try:
-            print(json.dumps({"port": port, "password": password}), flush=True)  # noqa: T201  (the answer)
-            sys.stdin.read()
+            print(json.dumps({"port": server.port, "password": password}), flush=True)  # noqa: T201  (the answer)
+            for line in sys.stdin:
+                server.obey(Order(line.strip()))
+                print(flush=True)  # noqa: T201  (the answer)
         finally:
-            stop(server)
+            server.end()
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ that it turned on are gone afterwards. `store_on` starts real processes on a giv
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -37,6 +37,8 @@ from demo.store import own_settings, running_store
 from demo.world import CLIENT_ID, World
 from support.local_store import serving_locally
 from support.passing import move_back
+from support.patience import Patience
+from tokenstore.core.model import LOGIN_PROVIDER
 from tokenstore.store.tables import audit_event, metadata
 
 API = "/api/v1.0"
@@ -47,7 +49,8 @@ _names = count(1)
 class Store:
     """A store that runs, and all around it.
 
-    `settings` is all that it was told; `log` is that of its processes, None for one in this process.
+    `settings` is all that it was told; `log` is that of its processes, None for one in this process, which has
+    `patience`.
     """
 
     url: str
@@ -55,6 +58,7 @@ class Store:
     database_url: str
     settings: Mapping[str, object]
     log: Path | None = None
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def origin(self) -> str:
@@ -85,6 +89,12 @@ class Store:
     def let_pass(self, seconds: float) -> None:
         """Let time pass for the store, at once."""
         let_pass(self.database_url, seconds)
+        self.patience.let_pass(seconds)
+
+    def calm(self) -> None:
+        """Providers behave again, and the store does not remember that they did not."""
+        self.world.calm()
+        self.patience.forget([*self.providers, LOGIN_PROVIDER])
 
     def rows(self, table: Table) -> list[RowMapping]:
         """Everything in a table."""
@@ -207,18 +217,21 @@ def local_store(home: Path, *, path: str = "", **settings: object) -> Iterator[S
     url, database_url = address.url + path, f"sqlite:///{home / 'store.sqlite'}"
     with World(url) as world:
         given = {**own_settings(url, database_url), "INSTANCE_PATH": str(home), **world.settings(), **settings}
-        with serving_locally(address, given):
-            yield Store(url, world, database_url, given)
+        patience = Patience()
+        with serving_locally(address, given, patience):
+            yield Store(url, world, database_url, given, patience=patience)
 
 
 @contextmanager
-def store_on(database_url: str, home: Path, *, workers: int = 2, **settings: object) -> Iterator[Store]:
-    """A store in processes of its own on an empty database."""
+def store_on(
+    database_url: str, home: Path, *, workers: int = 2, options: Sequence[str] = (), **settings: object
+) -> Iterator[Store]:
+    """A store in processes of its own on an empty database; `options` are Gunicorn's."""
     address = Address()
     url = address.url
     with World(url) as world:
         given = {**own_settings(url, database_url), **world.settings(), **settings}
-        with running_store(address, given, home, workers=workers) as process:
+        with running_store(address, given, home, workers=workers, options=options) as process:
             yield Store(url, world, database_url, given, process.log)
 
 
@@ -233,7 +246,7 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def store(shared_store: Store) -> Iterator[Store]:
     """A running store whose providers behave."""
     yield shared_store
-    shared_store.world.calm()
+    shared_store.calm()
 
 
 @pytest.fixture

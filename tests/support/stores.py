@@ -14,6 +14,7 @@ from tokenstore.store.engine import Database, engine_options, prepare_engine
 from tokenstore.store.keys import SqlKeyStore
 from tokenstore.store.links import SqlLinkStore
 from tokenstore.store.outbox import SqlOutbox
+from tokenstore.store.quarantine import SqlQuarantine
 from tokenstore.store.tables import metadata
 from tokenstore.store.users import SqlUserStore
 from tokenstore.store.waiting import SqlWaitingStore
@@ -38,6 +39,7 @@ class SqlStores:
     outbox: SqlOutbox
     waiting: SqlWaitingStore
     keys: SqlKeyStore
+    quarantines: SqlQuarantine
 
 
 @contextmanager
@@ -74,4 +76,5 @@ def stores_over(engine: Engine) -> SqlStores:
         SqlOutbox(database, vault),
         SqlWaitingStore(database, vault),
         keys,
+        SqlQuarantine(database),
     )

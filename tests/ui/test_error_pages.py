@@ -8,6 +8,7 @@ import pytest
 
 from demo.address import Address
 from demo.browser import Browser, Page
+from demo.knobs import Fault
 from demo.person import Person
 from demo.world import STRICT
 from support.local_store import serving_locally
@@ -111,6 +112,19 @@ def test_without_a_login_provider_the_page_says_what_to_set_or_to_run(tmp_path: 
     assert "OIDC_DISCOVERY_URL, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET. To try the store, run make demo." in page.text
 
 
+def test_an_error_page_says_how_long_to_wait_where_that_is_known(person: StorePerson, store: Store) -> None:
+    link_id = person.link(STRICT)
+    store.let_pass(4000)
+    knobs = store.providers[STRICT].knobs
+    knobs.set(Fault.STATUS, 503)
+    knobs.set(Fault.RETRY_AFTER, 890)
+
+    answer = person.session_call("POST", f"/links/{link_id}/token", headers={"Accept": "text/html"})
+
+    assert answer.status == 503
+    assert "<p>Try again in 15 minutes.</p>" in answer.text
+
+
 @pytest.mark.parametrize("path", ["/links/{id}", "/links/{id}/token"])
 def test_an_address_of_a_link_that_is_no_page_leads_to_the_accounts(person: StorePerson, path: str) -> None:
     path = path.format(id=person.link(STRICT))
@@ -118,3 +132,18 @@ def test_an_address_of_a_link_that_is_no_page_leads_to_the_accounts(person: Stor
     answer = person.session_call("GET", path)
 
     assert (answer.status, answer.headers["Location"]) == (303, "/")
+
+
+def test_an_answer_that_comes_too_late_leads_elsewhere_by_a_page_of_ours(tmp_path: Path) -> None:
+    with local_store(tmp_path, RETURN_URL_ORIGINS=["https://ui.example"]) as store:
+        person = store.person()
+        person.link(STRICT)
+        begun = person.callback(STRICT, person.other_account, return_url="https://ui.example/done", result="query")
+        asked = person.browser.get(begun, within=store.origin)
+        form = asked.form("choice")
+        assert form is not None
+        store.let_pass(601)
+
+        told = "https://ui.example/done?result=error&provider=idp1&error=attempt-expired"
+        assert person.browser.get(asked.url, within=store.origin).location == told
+        assert person.browser.submit(form, choice="cancel").refresh == told

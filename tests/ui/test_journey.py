@@ -13,6 +13,8 @@ from support.store import StorePerson
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
+LONGEST_DOUBT = 31
+
 
 def log_in(page: Page, person: StorePerson) -> None:
     page.goto(person.store.url)
@@ -144,6 +146,8 @@ def test_a_second_account_can_be_chosen_at_the_provider(page: Page, person: Stor
     link_account(page, person)
 
     page.get_by_role("link", name="Link another account").click()
+    expect(page.get_by_text("Log in there with the other account.")).to_be_visible()
+    keep_screenshots(page, "14-another-account")
     page.click("main button")
     answer(page, person.store.providers[STRICT], person.other_account)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Which account at")
@@ -163,6 +167,15 @@ def test_a_link_that_the_provider_ended_is_mended_from_the_error_page(page: Page
     for grant in provider.state.grants(person.account.subject):
         provider.state.revoke(grant)
     person.store.let_pass(seconds=2 * provider.config.access_token_lifetime)
+
+    # The provider's no is believed when it comes twice.
+    page.get_by_role("button", name="Get token").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("A fresh token is on its way")
+    expect(page.get_by_role("main")).to_contain_text("The provider refused this link once")
+    expect(page.get_by_role("link", name="Link the account")).to_have_count(0)
+    page.get_by_role("link", name="Go to your accounts").click()
+    expect_account(page, person)
+    person.store.let_pass(seconds=LONGEST_DOUBT)
 
     page.get_by_role("button", name="Get token").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("The account has to be linked again")

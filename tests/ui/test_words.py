@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 
-from tokenstore.core.linking import Receipt
 from tokenstore.core.model import (
     Account,
     DisplayMetadata,
@@ -22,6 +21,7 @@ from tokenstore.core.model import (
     UserId,
 )
 from tokenstore.core.overview import ScopeStatus, Status
+from tokenstore.core.unlinking import Receipt
 from tokenstore.ui import words
 
 

@@ -1,8 +1,9 @@
-"""`flask tokenstore config …` answers where the store itself would not start."""
+"""`flask tokenstore config …` and `--version` answer where the store itself would not start."""
 
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 
 import pytest
 from click.testing import CliRunner, Result
@@ -57,3 +58,7 @@ def test_show_works_where_there_are_problems(monkeypatch: pytest.MonkeyPatch) ->
     result = run(monkeypatch, "show", good_settings(PUBLIC_URL="nowhere"))
     assert result.exit_code == 0
     assert "1 problem, see" in result.output
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert CliRunner().invoke(group, ["--version"]).output == f"tokenstore {version('tokenstore')}\n"

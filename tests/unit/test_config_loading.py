@@ -189,6 +189,15 @@ def test_an_instance_folder_that_nothing_needs_may_be_missing(tmp_path: Path) ->
     assert look(settings).problems == ()
 
 
+def test_a_spool_that_cannot_be_made_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    spool = tmp_path / "file" / "spool"
+    seen = look(good_settings(INSTANCE_PATH=str(tmp_path), SPOOL_DIR=str(spool)))
+    assert seen.problems == ()
+    said = f"SPOOL_DIR names {spool}, and {tmp_path / 'file'} is no folder; until then no token is refreshed"
+    assert said in seen.warnings
+
+
 @pytest.mark.parametrize(
     "uri",
     [

@@ -47,6 +47,11 @@ def test_relative_settings_file_is_found_at_the_top_of_the_checkout(
     assert found.settings.development is True
 
 
+def test_a_development_that_is_refused_names_where_it_was_set() -> None:
+    (problem,) = examine(good_settings(), environment(SETTINGS="settings.py")).problems
+    assert "take out DEVELOPMENT (from file settings.py, which TOKENSTORE_SETTINGS names)" in problem
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

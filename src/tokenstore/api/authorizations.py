@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Annotated, TypedDict
 from urllib.parse import quote
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 
 from tokenstore.core.model import Provider
 from tokenstore.core.overview import LinkOverview, ProviderOverview, ScopeStatus, Status
 from tokenstore.identity.guards import Guards
+from tokenstore.web.jsontext import json_text
 from tokenstore.web.openapi import meaning
 from tokenstore.web.services import Services
 from tokenstore.web.urls import PublicUrl
@@ -43,13 +44,31 @@ class LinkJson(TypedDict):
     last_error: Annotated[str | None, meaning("A code of the store's, never a provider's text")]
 
 
+class ActionsJson(TypedDict):
+    """Addresses of what can be done with a provider."""
+
+    authorize: str
+    token: str
+    revoke: str
+
+
+class MetadataJson(TypedDict):
+    """What user interfaces show of a provider."""
+
+    name: str | None
+    description: str | None
+    url: str | None
+    icon: str | None
+    logo: str | None
+
+
 class AuthorizationJson(TypedDict):
     """A provider; the first four members are the reference's."""
 
     provider: str
     active: Annotated[bool, meaning("Whether the default link can be used")]
-    actions: Annotated[dict[str, str], meaning("Addresses `authorize`, `token` and `revoke`")]
-    metadata: Annotated[dict[str, str | None], meaning("`name`, `description`, `url`, `icon`, `logo`")]
+    actions: ActionsJson
+    metadata: MetadataJson
     status: Annotated[str, meaning("Of the default link", enum=list(Status))]
     scope_status: Annotated[str, meaning("Of the default link", enum=list(ScopeStatus))]
     links: list[LinkJson]
@@ -62,7 +81,9 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
     def authorizations() -> Response:
         """All providers in the order of TOKEN_PROVIDERS."""
         caller = guards.require_user().caller
-        return jsonify([authorization(one, services.public_url) for one in services.overview.authorizations(caller)])
+        found = services.overview.authorizations(caller)
+        items = [authorization(one, services.public_url) for one in found]
+        return Response(json_text(items), content_type="application/json")
 
 
 def authorization(overview: ProviderOverview, public_url: PublicUrl) -> AuthorizationJson:
@@ -79,13 +100,13 @@ def authorization(overview: ProviderOverview, public_url: PublicUrl) -> Authoriz
     }
 
 
-def actions(provider: Provider, public_url: PublicUrl) -> dict[str, str]:
+def actions(provider: Provider, public_url: PublicUrl) -> ActionsJson:
     """Absolute addresses of what can be done with a provider."""
     base = public_url.absolute(f"/api/v1.0/{quote(provider.id, safe='')}")
-    return {action: f"{base}/{action}" for action in ("authorize", "token", "revoke")}
+    return {"authorize": f"{base}/authorize", "token": f"{base}/token", "revoke": f"{base}/revoke"}
 
 
-def metadata(provider: Provider) -> dict[str, str | None]:
+def metadata(provider: Provider) -> MetadataJson:
     """What user interfaces show of a provider; the settings let only http(s) URLs through."""
     shown = provider.metadata
     return {

@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tokenstore.api.operations import OPERATIONS
 from tokenstore.web.documentation import ApiLogin, LoginEndpoints
-from tokenstore.web.openapi import BASE, Builder, Callers
+from tokenstore.web.openapi import BASE, Callers
+from tokenstore.web.openapi_builder import Builder
 from tokenstore.web.urls import PublicUrl
 
 VERSION = "1.0"
@@ -97,6 +98,7 @@ def document(
         "paths": paths,
         "components": {
             "schemas": builder.schemas,
+            "responses": builder.responses,
             "examples": dict(sorted(builder.examples.items())),
             "securitySchemes": schemes,
         },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated, Any, TypedDict
 
 from flask import Blueprint, Response, flash, jsonify, redirect, request, url_for
@@ -10,17 +9,15 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tokenstore.api.parameters import Problems, json_object, one_text, query_values
 from tokenstore.core.attempts import Begun
-from tokenstore.core.model import Callback, Caller, CallerKind
+from tokenstore.core.model import Caller, CallerKind
 from tokenstore.core.ports import Waiting
-from tokenstore.core.redirects import with_result
 from tokenstore.core.wishes import PARAMETERS, Wishes, read_wishes
 from tokenstore.errors import ReturnUrlRefused, TokenStoreError
 from tokenstore.identity.guards import Guards
-from tokenstore.identity.navigation import is_wanted_navigation, require_navigation
+from tokenstore.identity.navigation import callback_of_request, is_wanted_navigation, require_navigation
 from tokenstore.web.openapi import meaning
+from tokenstore.web.results import after_error, after_linking
 from tokenstore.web.services import Services
-
-log = logging.getLogger(__name__)
 
 
 class BegunJson(TypedDict):
@@ -61,8 +58,8 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
         caller = guards.require_user().caller
         problems = Problems()
         body = json_object()
-        return_url = one_text(body, "return_url", problems) or one_text(body, "referer", problems)
-        begun = begin(caller, provider, return_url, None, wishes_in(body, problems))
+        return_url, referer = (one_text(body, name, problems) for name in ("return_url", "referer"))
+        begun = begin(caller, provider, return_url or referer, None, wishes_in(body, problems))
         response = jsonify(BegunJson(authorize_url=begun.location, expires_at=int(begun.expires_at.timestamp())))
         response.status_code = 201
         response.headers["Location"] = begun.location
@@ -73,30 +70,21 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
         """Take the provider's answer and go back to exactly where the attempt was begun from."""
         require_navigation()
         visitor = guards.visitor()
-        callback = Callback({name: tuple(request.args.getlist(name)) for name in request.args})
+        caller = visitor.caller if visitor else None
         try:
-            linked = services.linking.complete(visitor.caller if visitor else None, provider, callback, guards.origin())
+            linked = services.completing.complete(caller, provider, callback_of_request(), guards.origin())
         except TokenStoreError as error:
             if error.report_to is None:
                 raise
-            return report(error, error.report_to, provider)
+            if services.shows_notices(error.report_to.return_url):
+                flash(error.detail)
+            return redirect(after_error(error.report_to, error), 302)
         if isinstance(linked, Waiting):
             return redirect(url_for("ui.ask", waiting_id=linked.id), 302)
-        if is_landing(linked.return_url):
+        if services.shows_notices(linked.return_url):
             name = linked.provider.metadata.name or provider
             flash(f"{name} was already linked; its access is renewed." if linked.renewed else f"{name} is linked.")
-        result = {"result": "ok", "provider": provider}
-        return redirect(with_result(linked.return_url, result) if linked.reports else linked.return_url, 302)
-
-    def report(error: TokenStoreError, return_url: str, provider: str) -> BaseResponse:
-        """Go back with the name of the error, as was asked for; our own page shows the text, too."""
-        log.info("a linking failed", extra={"provider": provider, "slug": error.slug, "debug": error.debug})
-        if is_landing(return_url):
-            flash(error.detail)
-        return redirect(with_result(return_url, {"result": "error", "provider": provider, "error": error.slug}), 302)
-
-    def is_landing(return_url: str) -> bool:
-        return return_url in (services.returns.landing, services.public_url.absolute("/"))
+        return redirect(after_linking(linked.return_url, provider, reports=linked.reports), 302)
 
 
 def wishes_in(values: dict[str, object], problems: Problems) -> Wishes:

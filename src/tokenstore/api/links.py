@@ -12,15 +12,17 @@ from flask import Blueprint, Response, jsonify
 from tokenstore.api.authorizations import LinkJson
 from tokenstore.api.authorizations import link as link_json
 from tokenstore.api.parameters import Problems, json_object, one_text, query_values
-from tokenstore.core.model import LinkId
-from tokenstore.core.overview import ProviderOverview
-from tokenstore.errors import NotFound
+from tokenstore.core.choices import LABEL_MOST
+from tokenstore.core.model import Chosen, LinkId
+from tokenstore.core.overview import LinkOverview
 from tokenstore.identity.guards import Guards
 from tokenstore.web.openapi import meaning
 from tokenstore.web.services import Services
 
 LIMIT = 50
 LIMIT_MOST = 200
+_LABEL = f"Its name, at most {LABEL_MOST} printable characters; null or empty: none"
+_DEFAULT = "It is used where no link is named; send it to another one to undo it"
 
 
 class ListedLinkJson(LinkJson):
@@ -49,7 +51,7 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
             problems.add(name, "is not a parameter of this call")
         limit, after = limit_of(values, problems), after_of(values, problems)
         problems.raise_if_any()
-        found = [one for one in listed(services.overview.authorizations(caller)) if after is None or one[0] > after]
+        found = [one for one in listed(services.overview.everything(caller).links) if after is None or one[0] > after]
         more = urlencode({"limit": limit, "after": str(found[limit - 1][0])}) if len(found) > limit else None
         page: LinksJson = {
             "links": [one for _, one in found[:limit]],
@@ -64,21 +66,16 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
         body, problems = json_object(), Problems()
         changes = changes_of(body, problems)
         problems.raise_if_any()
-        if "label" in changes:
-            services.choices.name(caller, LinkId(link), changes["label"])
-        if changes.get("default"):
-            services.choices.make_default(caller, LinkId(link))
-        for link_id, one in listed(services.overview.authorizations(caller)):
-            if link_id == link:
-                return jsonify(one)
-        raise NotFound("There is no such link of yours.")
+        label = changes["label"] or "" if "label" in changes else None
+        services.choices.choose(caller, LinkId(link), Chosen(label, changes.get("default", False)))
+        return jsonify(listed_link(services.overview.one(caller, LinkId(link))))
 
 
 class ChangesJson(TypedDict):
     """What is to become of a link."""
 
-    label: NotRequired[Annotated[str | None, meaning("Its name, at most 64 characters; null or empty: none")]]
-    default: NotRequired[Annotated[bool, meaning("`true`: it is used where no link is named; name another to undo it")]]
+    label: NotRequired[Annotated[str | None, meaning(_LABEL, maxLength=LABEL_MOST)]]
+    default: NotRequired[Annotated[bool, meaning(_DEFAULT, enum=[True])]]
 
 
 def changes_of(body: dict[str, object], problems: Problems) -> ChangesJson:
@@ -98,14 +95,15 @@ def changes_of(body: dict[str, object], problems: Problems) -> ChangesJson:
     return changes
 
 
-def listed(overviews: Sequence[ProviderOverview]) -> list[tuple[UUID, ListedLinkJson]]:
-    """All links of the overviews by id: the one order that neither a use nor a new default changes."""
-    found: list[tuple[UUID, ListedLinkJson]] = [
-        (one.standing.link.id, {**link_json(one), "provider": overview.provider.id})
-        for overview in overviews
-        for one in overview.links
-    ]
+def listed(overviews: Sequence[LinkOverview]) -> list[tuple[UUID, ListedLinkJson]]:
+    """The links by id: the one order that neither a use nor a new default changes."""
+    found = [(one.standing.link.id, listed_link(one)) for one in overviews]
     return sorted(found, key=lambda item: item[0])
+
+
+def listed_link(overview: LinkOverview) -> ListedLinkJson:
+    """One link with its provider, be that offered or not."""
+    return {**link_json(overview), "provider": overview.standing.link.provider_id}
 
 
 def limit_of(values: dict[str, object], problems: Problems) -> int:

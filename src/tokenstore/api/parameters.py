@@ -16,7 +16,11 @@ from tokenstore.errors import FieldProblem, InvalidRequest
 MIN_VALID_MOST = 86_400
 """Seconds; a larger `min_valid` is refused."""
 
-_TEXT_MOST = 2048
+TEXT_MOST = 2048
+"""Characters of the longest text that a parameter may be."""
+
+TEXTS_MOST = 16
+"""Texts of the longest list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ def token_request() -> TokenRequest:
 
 def query_values() -> dict[str, object]:
     """The query parameters, each as a list of its values."""
+    if not request.query_string:
+        return {}  # as of most requests; parsing nothing costs more than asking
     return {name: request.args.getlist(name) for name in request.args}
 
 
@@ -102,12 +108,12 @@ def one(values: dict[str, object], name: str, problems: Problems) -> object:
 
 
 def one_text(values: dict[str, object], name: str, problems: Problems) -> str | None:
-    """A text of at most 2,048 characters, None if absent or empty."""
+    """A text of at most TEXT_MOST printable characters, None if absent, null or empty."""
     value = one(values, name, problems)
     if value is None or value == "":
         return None
-    if not isinstance(value, str) or len(value) > _TEXT_MOST or not value.isprintable():
-        problems.add(name, f"must be a text of at most {_TEXT_MOST} printable characters")
+    if not isinstance(value, str) or len(value) > TEXT_MOST or not value.isprintable():
+        problems.add(name, f"must be a text of at most {TEXT_MOST} printable characters")
         return None
     return value
 
@@ -116,9 +122,9 @@ def texts(values: dict[str, object], name: str, problems: Problems) -> tuple[str
     """A text or a list of texts; RFC 8707 lets `resource` be repeated."""
     value = values.get(name)
     items: Sequence[object] = value if isinstance(value, list) else [] if value is None else [value]
-    good = [item for item in items if isinstance(item, str) and 0 < len(item) <= _TEXT_MOST and item.isprintable()]
-    if len(good) != len(items) or len(items) > 16:
-        problems.add(name, "must be at most 16 URIs")
+    good = [item for item in items if isinstance(item, str) and 0 < len(item) <= TEXT_MOST and item.isprintable()]
+    if len(good) != len(items) or len(items) > TEXTS_MOST:
+        problems.add(name, f"must be at most {TEXTS_MOST} URIs of at most {TEXT_MOST} printable characters")
     return tuple(good)
 
 
@@ -140,6 +146,8 @@ def min_valid(values: dict[str, object], problems: Problems) -> timedelta:
     if value is None:
         return MIN_VALID
     seconds = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 9 else value
+    if isinstance(seconds, float) and seconds.is_integer():  # in JSON 60.0 is a whole number, too
+        seconds = int(seconds)
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= MIN_VALID_MOST:
         problems.add("min_valid", f"must be whole seconds from 0 to {MIN_VALID_MOST}")
         return MIN_VALID

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, TypedDict
 from urllib.parse import quote
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, jsonify, request
+from werkzeug.wrappers import Response
 
-from tokenstore.api.authorizations import actions, metadata
+from tokenstore.api.authorizations import ActionsJson, MetadataJson, actions, metadata
 from tokenstore.core.model import Provider
 from tokenstore.identity.guards import Guards
 from tokenstore.web.openapi import meaning
@@ -21,9 +22,9 @@ class ProviderJson(TypedDict):
     provider: Annotated[str, meaning("The id")]
     issuer: Annotated[str | None, meaning("Its name for itself, where it has one")]
     scopes: Annotated[list[str], meaning("Asked for at linking")]
-    actions: Annotated[dict[str, str], meaning("Addresses `authorize`, `token` and `revoke`")]
+    actions: ActionsJson
     link_url: Annotated[str, meaning("Where a person links an account", format="uri")]
-    metadata: Annotated[dict[str, str | None], meaning("`name`, `description`, `url`, `icon`, `logo`")]
+    metadata: MetadataJson
 
 
 def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None:
@@ -31,9 +32,12 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
 
     @blueprint.get("/providers")
     def providers() -> Response:
-        """All providers in the order of TOKEN_PROVIDERS."""
+        """All providers in the order of TOKEN_PROVIDERS; with `If-None-Match` 304 where they are the same."""
         caller = guards.require_user().caller
-        return jsonify([described(one, services.public_url) for one in services.overview.providers(caller)])
+        response = jsonify([described(one, services.public_url) for one in services.overview.providers(caller)])
+        response.headers["Cache-Control"] = "private, no-cache"
+        response.add_etag()
+        return response.make_conditional(request)
 
 
 def described(provider: Provider, public_url: PublicUrl) -> ProviderJson:

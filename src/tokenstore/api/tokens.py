@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping
@@ -13,12 +12,16 @@ from flask import Blueprint, Response, request
 
 from tokenstore.api.parameters import TokenRequest, token_request
 from tokenstore.core.model import Caller, CallerKind, HandOut, LinkId
-from tokenstore.errors import FieldProblem, InvalidRequest, NotFound
+from tokenstore.errors import FieldProblem, InvalidRequest
 from tokenstore.identity.guards import Guards
+from tokenstore.web.jsontext import json_text
 from tokenstore.web.openapi import meaning
 from tokenstore.web.services import Services
 
 log = logging.getLogger(__name__)
+
+TOKEN_ROUTE = "/api/v1.0/<provider>/token"
+"""The route of the call that matters, as Flask has it with the prefix of the API."""
 
 
 class TokenJson(TypedDict):
@@ -38,6 +41,7 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
     """Add the token routes to the API."""
 
     def give(caller: Caller, provider: str, link_id: LinkId | None, wanted: TokenRequest) -> Response:
+        environ = request.environ
         handed = services.tokens.fresh_token(
             caller,
             provider,
@@ -45,10 +49,10 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
             asked=wanted.asked,
             min_valid=wanted.min_valid,
             force=wanted.force,
-            may_refresh=request.method != "HEAD" and "prefetch" not in request.headers.get("Sec-Purpose", ""),
+            may_refresh=environ["REQUEST_METHOD"] != "HEAD" and "prefetch" not in environ.get("HTTP_SEC_PURPOSE", ""),
         )
         log_hand_out(caller, provider, handed)
-        return Response(json.dumps(token_answer(handed)), mimetype="application/json")
+        return Response(json_text(token_answer(handed)), content_type="application/json")
 
     @blueprint.route("/<provider>/token", methods=["GET", "HEAD", "POST"])
     def token(provider: str) -> Response:
@@ -70,10 +74,8 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
             raise InvalidRequest(
                 "The address names the link already.", errors=[FieldProblem("link", "is not a parameter of this call")]
             )
-        provider = services.overview.provider_of(caller, LinkId(link))
-        if provider is None:
-            raise NotFound("There is no such link of yours.")
-        return give(caller, provider.id, LinkId(link), wanted)
+        found = services.overview.find(caller, LinkId(link))
+        return give(caller, found.provider_id, found.id, wanted)
 
 
 def token_answer(handed: HandOut) -> TokenJson:

@@ -9,8 +9,8 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify
 
 from tokenstore.api.parameters import Problems, json_object, link_id
-from tokenstore.core.linking import Receipt
 from tokenstore.core.model import LinkId, RevocationResult
+from tokenstore.core.unlinking import Receipt
 from tokenstore.errors import NotFound
 from tokenstore.identity.guards import Guards
 from tokenstore.web.openapi import meaning
@@ -41,7 +41,7 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
         problems = Problems()
         wanted = link_id(json_object(), problems)
         problems.raise_if_any()
-        receipts = services.linking.unlink(caller, provider_id=provider, link_id=wanted)
+        receipts = services.unlinking.unlink(caller, provider_id=provider, link_id=wanted)
         response = jsonify("Token revoked")
         if receipts:
             response.headers["X-Upstream-Revocation"] = worst(receipts).value
@@ -51,7 +51,7 @@ def add_routes(blueprint: Blueprint, services: Services, guards: Guards) -> None
     def delete_link(link: UUID) -> Response:
         """Unlink one account."""
         caller = guards.require_user().caller
-        receipts = services.linking.unlink(caller, link_id=LinkId(link))
+        receipts = services.unlinking.unlink(caller, link_id=LinkId(link))
         if not receipts:
             raise NotFound("There is no such link of yours.")
         return jsonify(UnlinkedJson(link=str(link), upstream=worst(receipts).value))

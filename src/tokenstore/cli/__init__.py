@@ -9,7 +9,9 @@ import click
 from tokenstore.cli.config import config
 from tokenstore.cli.document import openapi
 from tokenstore.cli.importing import import_reference
+from tokenstore.cli.keeper import keeper
 from tokenstore.cli.providers import providers
+from tokenstore.cli.spool import spool
 from tokenstore.cli.users import users
 
 
@@ -22,5 +24,7 @@ def group() -> None:
 group.add_command(config)
 group.add_command(openapi)
 group.add_command(import_reference)
+group.add_command(keeper)
 group.add_command(providers)
+group.add_command(spool)
 group.add_command(users)

@@ -12,6 +12,7 @@ import click
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tokenstore.cli.failing import failure
 from tokenstore.cli.opening import OpenStore, open_store
 from tokenstore.core.importing import Fate, ReferenceImporter, Result
 from tokenstore.core.model import Provider
@@ -61,8 +62,7 @@ def import_reference(database_url: str, dry_run: bool, cryptokey_file: Path | No
         try:
             counts = report(importer.run(source, dry_run=dry_run))
         except TokenStoreError as error:
-            said = f"{error.detail} ({error.debug})" if error.debug else error.detail
-            raise click.ClickException(f"{said} What was imported stays; run it again to go on.") from None
+            raise failure(error, "What was imported stays; run it again to go on.") from None
     click.echo(f"{'dry run, nothing stored: ' if dry_run else ''}{_summary(counts)}")
     if counts[Fate.UNREADABLE]:
         raise click.exceptions.Exit(1)

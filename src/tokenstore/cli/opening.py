@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 from flask import Flask
 
-from tokenstore.config import Loaded, load
+from tokenstore.config import Loaded, Settings, load
 from tokenstore.errors import ConfigError
 from tokenstore.extensions import init_database
 from tokenstore.store.engine import Database
@@ -36,12 +36,18 @@ def open_store() -> Iterator[OpenStore]:
     except ConfigError as error:
         problems = "\n".join(f"problem: {problem}" for problem in error.problems)
         raise click.ClickException(f"the settings cannot be used\n{problems}") from None
-    settings = loaded.settings
+    kek = EnvKek(parse_cryptokey(loaded.settings.cryptokey.reveal()))
+    with open_database(loaded.settings) as database:
+        yield OpenStore(loaded, database, Vault(lambda: Keyring.load(kek, SqlKeyStore(database))))
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The database of settings that can be used; nothing is read yet."""
     app = Flask("tokenstore", static_folder=None, template_folder=None, instance_path=settings.instance_path)
     database = init_database(app, settings.sqlalchemy_database_uri, settings.sqlalchemy_engine_options)
-    kek = EnvKek(parse_cryptokey(settings.cryptokey.reveal()))
     try:
-        yield OpenStore(loaded, database, Vault(lambda: Keyring.load(kek, SqlKeyStore(database))))
+        yield database
     finally:
         with app.app_context():
             app.extensions["sqlalchemy"].engine.dispose()

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 
 import click
 
+from tokenstore.cli.failing import failure
 from tokenstore.cli.opening import open_store
 from tokenstore.cli.renaming import rename
+from tokenstore.cli.resuming import quarantine, resume
+from tokenstore.cli.standing import Standing, standing_of
 from tokenstore.config import Examined, examine
 from tokenstore.config.names import owner
 from tokenstore.config.sources import PREFIX
@@ -33,10 +36,12 @@ _AT_ONCE = 8
 
 @click.group()
 def providers() -> None:
-    """Look at providers, check and rename them."""
+    """Look at providers, check and rename them, put them into quarantine and end it."""
 
 
+providers.add_command(quarantine)
 providers.add_command(rename)
+providers.add_command(resume)
 
 
 @providers.command()
@@ -45,8 +50,8 @@ def check(provider_id: str | None) -> None:
     """Look at one provider, or at all, and say what is right and wrong.
 
     ID is one of TOKEN_PROVIDERS, or oidc for the login provider. Reads its metadata and keys and asks whether its token
-    endpoint is there; no credentials are sent and nothing is stored. Each line begins with ok, warning or problem.
-    Exits with 1 if there is a problem.
+    endpoint is there, and the database whether it is in quarantine; no credentials are sent and nothing is stored. Each
+    line begins with ok, warning or problem. Exits with 1 if there is a problem.
     """
     seen = examine()
     ids = _ids(seen)
@@ -72,21 +77,25 @@ def check(provider_id: str | None) -> None:
 def list_() -> None:
     """List the token providers, one a line.
 
-    Id, kind, preset, name, number of links by state, and what was seen of it in use, separated by tabs. A provider that
-    has links and is not among TOKEN_PROVIDERS any more has the kind "not configured".
+    Id, kind, preset, name, number of links by state, what was seen of it in use, and what has to be looked at (in
+    quarantine, or linked with another client id), separated by tabs. A provider that has links and is not among
+    TOKEN_PROVIDERS any more has the kind "not configured".
     """
     with open_store() as store:
         try:
             links = ProviderAdmin(store.database).links()
             facts = SqlProviderFacts(store.database).seen()
+            standing = Standing.read(store.database)
         except TokenStoreError as error:
-            raise click.ClickException(error.detail) from None
+            raise failure(error) from None
     presets = _presets(examine())
     for provider in store.loaded.providers:
         what = (provider.kind.value, presets.get(provider.id) or "-", shown(provider.metadata.name or "-"))
-        click.echo("\t".join((provider.id, *what, _links(links.get(provider.id, {})), _facts(provider.id, facts))))
+        found = (_links(links.get(provider.id, {})), _facts(provider.id, facts))
+        click.echo("\t".join((provider.id, *what, *found, standing.in_words(provider.id, provider))))
     for left in sorted(set(links) - {provider.id for provider in store.loaded.providers}):
-        click.echo("\t".join((left, "not configured", "-", "-", _links(links[left]), _facts(left, facts))))
+        found = (_links(links[left]), _facts(left, facts))
+        click.echo("\t".join((left, "not configured", "-", "-", *found, standing.in_words(left, None))))
 
 
 @providers.command()
@@ -97,14 +106,15 @@ def presets() -> None:
         click.echo(f"  sets   {', '.join(preset.rows)}")
         click.echo(f"  needs  {', '.join(_needs(preset))}")
         for page in preset.pages:
-            click.echo(f"  facts  {page}")
-        click.echo(f"  read   {preset.read or 'not yet'}")
+            click.echo(f"  facts  {page.title}{f' ({page.part})' if page.part else ''}: {page.address}")
+        click.echo(f"  read   {preset.read}")
 
 
 def _findings(seen: Examined, wanted: Sequence[ProviderId], ids: tuple[ProviderId, ...]) -> Sequence[Sequence[Finding]]:
     policy = AddressPolicy(seen.settings.allow_private_hosts)
     transport = Transport(policy, ca_bundle=seen.settings.ca_bundle or None, timeouts=_TIMEOUTS)
     usable = {provider.id: provider for provider in (seen.login, *seen.providers) if provider}
+    standing = standing_of(seen)
 
     def findings(one: ProviderId) -> Sequence[Finding]:
         problems = [Finding(Verdict.PROBLEM, text) for text in seen.problems if _about(text, ids) == one]
@@ -113,7 +123,7 @@ def _findings(seen: Examined, wanted: Sequence[ProviderId], ids: tuple[ProviderI
         if provider is None:
             return [*problems, *warnings]
         settings = problems or [Finding(Verdict.OK, "its settings can be used")]
-        return [*settings, *warnings, *_judged(provider, transport, policy, seen)]
+        return [*settings, *warnings, *standing.findings(provider), *_judged(provider, transport, policy, seen)]
 
     try:
         with ThreadPoolExecutor(_AT_ONCE) as threads:

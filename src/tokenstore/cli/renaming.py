@@ -6,6 +6,7 @@ from collections import Counter
 
 import click
 
+from tokenstore.cli.failing import failure
 from tokenstore.cli.opening import OpenStore, open_store
 from tokenstore.core.model import LOGIN_PROVIDER, Provider, ProviderId
 from tokenstore.errors import TokenStoreError
@@ -45,7 +46,7 @@ def rename(old: str, new: str, dry_run: bool) -> None:
             for moved in renaming.run(dry_run=dry_run):
                 _tell(moved, counts)
         except TokenStoreError as error:
-            raise click.ClickException(f"{error.detail} What was moved stays so; run it again to go on.") from None
+            raise failure(error, "What was moved stays so; run it again to go on.") from None
     if old in {one.id for one in store.loaded.providers}:
         click.echo(f"warning: TOKEN_PROVIDERS still names {old}, so accounts can be linked there; take it out")
     click.echo(f"the redirect URI to register now is {provider.redirect_uri}")

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import click
 
+from tokenstore.cli.failing import failure
 from tokenstore.cli.opening import open_store
 from tokenstore.core.model import Identity
 from tokenstore.errors import TokenStoreError
@@ -66,7 +67,7 @@ def _admin() -> Iterator[UserAdmin]:
         try:
             yield UserAdmin(store.database)
         except TokenStoreError as error:
-            raise click.ClickException(error.detail) from None
+            raise failure(error) from None
 
 
 def _found(admin: UserAdmin, subject: str, issuer: str | None) -> Identity:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tokenstore.config.findings import Findings
 from tokenstore.config.keys import development_key
 from tokenstore.config.places import folder_problem
-from tokenstore.config.sources import Taken, home
+from tokenstore.config.sources import SETTINGS_FILE, Taken, home
 from tokenstore.config.table import Settings
 from tokenstore.core.secret import Secret
 from tokenstore.identity.userinfo import KINDS, function_of
@@ -37,8 +37,14 @@ def complete(settings: Settings, taken: Taken, found: Findings, *, make_keys: bo
     url = settings.public_url.rstrip("/")
     if settings.development and "PUBLIC_URL" not in taken.problems:
         url = url or _DEVELOPMENT_URL
-    settings = replace(settings, public_url=url, instance_path=str(instance.absolute()))
+    spool = Path(settings.spool_dir) if settings.spool_dir else instance / "spool"
+    settings = replace(
+        settings, public_url=url, instance_path=str(instance.absolute()), spool_dir=str(spool.absolute())
+    )
     _check_instance(settings, taken, found)
+    if "INSTANCE_PATH" not in taken.problems and (problem := folder_problem(Path(settings.spool_dir))):
+        # No problem that forbids a start: commands run where nothing is refreshed, too.
+        found.warnings.append(f"SPOOL_DIR {problem}; until then no token is refreshed")
     if settings.development:
         settings = _developing(settings, taken, found, make_keys)
     else:
@@ -59,8 +65,11 @@ def _check_instance(settings: Settings, taken: Taken, found: Findings) -> None:
 
 def _developing(settings: Settings, taken: Taken, found: Findings, make_keys: bool) -> Settings:
     if settings.public_url and not is_loopback(urlsplit(settings.public_url).hostname or ""):
+        origin = taken.origins["DEVELOPMENT"]
+        source = f"{origin}, which {SETTINGS_FILE} names" if origin.startswith("file ") else origin
         found.problems.append(
-            "DEVELOPMENT is refused where PUBLIC_URL is not this machine: take out DEVELOPMENT, or serve on 127.0.0.1"
+            f"DEVELOPMENT is refused where PUBLIC_URL is not this machine: take out DEVELOPMENT (from {source}), or "
+            "serve on 127.0.0.1"
         )
         return settings
     found.warnings.append("DEVELOPMENT is on: this store is for its own machine, never for other people's accounts")

@@ -15,7 +15,7 @@ from tokenstore.core.settings import Kind, Setting
 PREFIX = "TOKENSTORE_"
 FILE_SUFFIX = "_FILE"
 ENVIRONMENT = "environment"
-_SETTINGS_FILE = PREFIX + "SETTINGS"
+SETTINGS_FILE = PREFIX + "SETTINGS"
 # Read by the clients, which share our prefix.
 _OF_CLIENTS = frozenset({PREFIX + "URL", PREFIX + "TOKEN"})
 
@@ -79,16 +79,16 @@ def gather(config: Mapping[str, object] | None, environ: Mapping[str, str]) -> S
     """
     given: dict[str, Given] = {}
     problems: list[str] = []
-    if named := environ.get(_SETTINGS_FILE):
+    if named := environ.get(SETTINGS_FILE):
         path = _find(named)
         try:
             values = _read(path)
         except _Unusable as error:
-            problems.append(f"{_SETTINGS_FILE} names {named}, {error}")
+            problems.append(f"{SETTINGS_FILE} names {named}, {error}")
         else:
             given |= {name: Given(value, f"file {named}", 0) for name, value in values.items()}
     for variable, text in environ.items():
-        if variable.startswith(PREFIX) and variable != _SETTINGS_FILE and variable not in _OF_CLIENTS:
+        if variable.startswith(PREFIX) and variable != SETTINGS_FILE and variable not in _OF_CLIENTS:
             given[variable.removeprefix(PREFIX)] = Given(text, ENVIRONMENT, 1)
     given |= {name: Given(value, "argument", 2) for name, value in (config or {}).items()}
     return Sources(given, tuple(problems))

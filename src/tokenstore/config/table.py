@@ -185,3 +185,25 @@ class Settings:
         most=10,
         heading="Refreshing",
     )
+    spool_dir: str = setting(
+        "",
+        "Folder on a durable disk of this machine where answers of providers are safe until the database has them. "
+        "Processes of one machine share it; machines never do.",
+        unset="`spool` in the instance folder",
+    )
+    keeper: str = setting(
+        "embedded",
+        "Who does what has to be done although nobody asks: refreshing ahead, revoking what is owed, removing what has "
+        "had its time. `embedded`: each serving process; `off`: processes of their own, `flask tokenstore keeper`.",
+        choices=("embedded", "off"),
+        heading="Keeper",
+    )
+    keeper_rate: int = setting(
+        10, "How many links a second each keeper refreshes ahead at one provider.", least=1, most=1000
+    )
+    keeper_unused_days: int = setting(
+        30,
+        "Days after its last use from which a link is not refreshed ahead any more, until it is used again.",
+        least=1,
+        most=3650,
+    )

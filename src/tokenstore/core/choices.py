@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tokenstore.core.model import AuditEvent, Caller, Link, LinkId
+from dataclasses import replace
+
+from tokenstore.core.model import AuditEvent, Caller, Chosen, Link, LinkId
 from tokenstore.core.policy import Action, Policy
 from tokenstore.core.ports import LinkStore
 from tokenstore.errors import FieldProblem, InvalidRequest, NotFound
@@ -18,30 +20,19 @@ class ChoiceService:
         self._policy = policy
         self._links = links
 
-    def name(self, caller: Caller, link_id: LinkId, label: str | None) -> Link:
-        """Give the link this name, None or spaces: none any more; audited if it changes.
+    def choose(self, caller: Caller, link_id: LinkId, chosen: Chosen) -> Link:
+        """The link with this name (spaces: none any more) and as the default one, as chosen; what changes is audited.
 
         Raises InvalidRequest, NotFound, PolicyDenied, StorageUnavailable.
         """
-        label = (label or "").strip() or None
+        label = None if chosen.label is None else chosen.label.strip()
         if label is not None and (len(label) > LABEL_MOST or not label.isprintable()):
             problem = FieldProblem("label", f"must be a text of at most {LABEL_MOST} printable characters")
             raise InvalidRequest(f"A name has at most {LABEL_MOST} printable characters.", errors=[problem])
         self._policy.require(caller, caller.identity, Action.CHOOSE)
-        event = AuditEvent("link.named", "success", caller, caller.identity)
-        return _found(self._links.name(caller.identity, link_id, label, event))
-
-    def make_default(self, caller: Caller, link_id: LinkId) -> Link:
-        """Make the link the one that is meant when none is named; audited if it was not.
-
-        Raises NotFound, PolicyDenied, StorageUnavailable.
-        """
-        self._policy.require(caller, caller.identity, Action.CHOOSE)
-        event = AuditEvent("link.default", "success", caller, caller.identity)
-        return _found(self._links.make_default(caller.identity, link_id, event))
-
-
-def _found(link: Link | None) -> Link:
-    if link is None:
-        raise NotFound("There is no such link of yours.")
-    return link
+        named = AuditEvent("link.named", "success", caller, caller.identity)
+        default = AuditEvent("link.default", "success", caller, caller.identity)
+        link = self._links.choose(caller.identity, link_id, replace(chosen, label=label), named, default)
+        if link is None:
+            raise NotFound("You have no such link. The list of your links shows which there are.")
+        return link

@@ -1,30 +1,24 @@
-"""When another account than the linked ones comes back: nothing is linked until the person has said what is meant.
+"""What a person says to another account than the linked ones: link it, too, put it in place of one, or not at all.
 
-Meanwhile the received tokens wait, sealed, in a row of their own. What is cancelled or not answered is given back.
+How the question comes to be asked is `asking`'s business.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from tokenstore.core.accounts import check_account
-from tokenstore.core.attaching import Attacher, is_of
-from tokenstore.core.model import Account, Attempt, AuditEvent, Caller, Link, LinkId, Provider
+from tokenstore.core.asking import Asker
+from tokenstore.core.attaching import Attacher
+from tokenstore.core.model import Account, Caller, Link, LinkId, Provider
 from tokenstore.core.policy import Action, Policy
-from tokenstore.core.ports import AuditLog, LinkStore, NewLink, UserStore, Waiting, WaitingStore
+from tokenstore.core.ports import NewLink, NotWaiting, OnlyOneAccount, UserStore, Waiting, WaitingStore
 from tokenstore.core.registry import Registry
-from tokenstore.core.revocation import Revoker
-from tokenstore.errors import AttemptExpired, InvalidRequest, PolicyDenied, TokenStoreError
-
-log = logging.getLogger(__name__)
-
-PATIENCE = timedelta(minutes=10)
-"""How long received tokens wait for the person."""
+from tokenstore.errors import AttemptExpired, InvalidRequest, PolicyDenied, Report, RetryLater, TokenStoreError
 
 
 class Choice(StrEnum):
@@ -61,135 +55,115 @@ class Decided:
 
 
 class ConfirmationService:
-    """Asks, and does what the person says. Only the browser session that came back may answer."""
+    """Does what the person says. Only the browser session that came back may answer.
+
+    An error that ends the question, or keeps it from being answered, says where to tell it, if the linking reports
+    (`TokenStoreError.report_to`).
+    """
 
     def __init__(
         self,
         registry: Registry,
         policy: Policy,
         users: UserStore,
-        links: LinkStore,
         waiting: WaitingStore,
-        audit: AuditLog,
-        revoker: Revoker,
+        attacher: Attacher,
+        asker: Asker,
     ) -> None:
         self._registry = registry
         self._policy = policy
         self._users = users
-        self._links = links
         self._waiting = waiting
-        self._audit = audit
-        self._revoker = revoker
-        self._attacher = Attacher(links, revoker)
-
-    def needed(self, new: NewLink) -> bool:
-        """Whether the user has linked other accounts at the provider, and not this one."""
-        linked = [one.link for one in self._attacher.standings(new.user, new.provider)]
-        return bool(linked) and not any(is_of(link, new.account) for link in linked)
-
-    def ask(self, new: NewLink, attempt: Attempt, caller: Caller) -> Waiting:
-        """Let the tokens wait for the person. What waited for the same before is given back.
-
-        Raises KeyUnavailable, StorageUnavailable; then the tokens are given back, too.
-        """
-        waiting = Waiting(
-            id=uuid4(),
-            user=new.user.identity,
-            provider_id=new.provider.id,
-            client_id=new.provider.client_id,
-            account=new.account,
-            tokens=new.tokens,
-            scopes_requested=new.scopes_requested,
-            elapsed=new.elapsed,
-            return_url=attempt.return_url,
-            reports=attempt.reports,
-            link_id=attempt.link_id,
-        )
-        stale: Sequence[Waiting] = ()
-        try:
-            stale = self._waiting.take_stale(new.user.identity, new.provider.id)
-            self._waiting.save(waiting, caller.session_key or "", PATIENCE)
-        except Exception:
-            self._attacher.give_back(new)
-            raise
-        finally:
-            self._let_go(stale)
-        self._audit.record(AuditEvent("link.waiting", "success", caller, waiting.user, waiting.provider_id))
-        return waiting
-
-    def sweep(self) -> None:
-        """Give back what nobody answered for in time. Raises StorageUnavailable."""
-        self._let_go(self._waiting.take_stale())
+        self._attacher = attacher
+        self._asker = asker
 
     def question(self, caller: Caller, waiting_id: UUID) -> Question:
         """What is to be answered. Raises AttemptExpired, PolicyDenied, UnknownProvider, StorageUnavailable."""
-        waiting = self._waiting.find(waiting_id, caller.identity, caller.session_key or "")
-        if waiting is None:
-            raise _over()
-        provider = self._registry.get(waiting.provider_id)
-        self._policy.require(caller, caller.identity, Action.LINK, provider)
-        linked = [one.link for one in self._links.standings(caller.identity) if one.link.provider_id == provider.id]
-        linked.sort(key=lambda one: one.id != waiting.link_id)
-        return Question(waiting_id, provider, waiting.account, linked)
+        waiting = self._found(caller, waiting_id)
+        with _reported(waiting):
+            if waiting.over:
+                raise _over()
+            return self._question(caller, waiting)
 
     def decide(self, caller: Caller, waiting_id: UUID, choice: Choice, link_id: LinkId | None = None) -> Decided:
         """Link the account beside the others, in place of one (`link_id`), or not at all; it can be said once.
 
         Where only one account may be linked, all others are replaced. The replaced account's part as default goes to
-        the new one. Raises InvalidRequest, PolicyDenied, AttemptExpired, AccountMismatch and what storing raises.
+        the new one. Raises InvalidRequest, PolicyDenied, AttemptExpired, AccountMismatch and what storing raises;
+        where that is a RetryLater, the question stays open.
         """
-        question = self.question(caller, waiting_id)
-        provider = question.provider
-        replaced = _replaced(question, choice, link_id)
-        if replaced:
-            self._policy.require(caller, caller.identity, Action.UNLINK, provider)
-        waiting = self._waiting.take(waiting_id, caller.identity, caller.session_key or "")
-        user = self._users.profile(caller.identity)
+        waiting = self._found(caller, waiting_id)
+        with _reported(waiting):
+            if waiting.over:
+                self._asker.give_up(waiting, "unanswered", caller)
+                raise _over()
+            question = self._question(caller, waiting)
+            replaced = _replaced(question, choice, link_id)
+            if choice is Choice.REPLACE:
+                self._policy.require(caller, caller.identity, Action.UNLINK, question.provider)
+            new = None if choice is Choice.CANCEL else self._checked(caller, question.provider, waiting)
+        link = None
+        if new is None:
+            if not self._asker.give_up(waiting, "cancelled", caller):
+                raise _over()
+        else:
+            try:
+                link = self._link(caller, waiting, new, replaced if choice is Choice.REPLACE else None)
+            except NotWaiting:  # whoever answered it tells what came of it
+                raise _over() from None
+        return Decided(question.provider, link, waiting.return_url, waiting.reports)
+
+    def _found(self, caller: Caller, waiting_id: UUID) -> Waiting:
+        waiting = self._waiting.find(waiting_id, caller.identity, caller.session_key or "")
         if waiting is None:
             raise _over()
-        if choice is Choice.CANCEL or user is None or waiting.client_id != provider.client_id:
-            self._give_back(waiting, provider)
-            error = PolicyDenied("This user may not link accounts.") if user is None else _over()
-            cancelled = choice is Choice.CANCEL
-            self._audit.record(_refused(waiting, "cancelled" if cancelled else error.slug, caller))
-            if not cancelled:
-                raise error
-            return Decided(provider, None, waiting.return_url, waiting.reports)
-        new = NewLink(user, provider, waiting.account, waiting.tokens, waiting.scopes_requested, waiting.elapsed)
+        return waiting
+
+    def _question(self, caller: Caller, waiting: Waiting) -> Question:
+        provider = self._registry.get(waiting.provider_id)
+        self._policy.require(caller, caller.identity, Action.LINK, provider)
+        linked = [one.link for one in self._attacher.standings(caller.identity, provider)]
+        linked.sort(key=lambda one: one.id != waiting.link_id)
+        return Question(waiting.id, provider, waiting.account, linked)
+
+    def _checked(self, caller: Caller, provider: Provider, waiting: Waiting) -> NewLink:
+        """What is to be linked; what may not be is given back."""
+        user = self._users.profile(caller.identity)
         try:
+            if user is None:
+                raise PolicyDenied("This user may not link accounts.")
+            if waiting.client_id != provider.client_id:
+                raise _over()
             check_account(provider, user, waiting.account)
         except TokenStoreError as error:
-            self._attacher.give_back(new)
-            self._audit.record(_refused(waiting, error.slug, caller))
+            self._asker.give_up(waiting, error.slug, caller)
             raise
-        link = self._attacher.attach(new, caller)
-        self._replace(caller, replaced, link)
-        return Decided(provider, link, waiting.return_url, waiting.reports)
+        return NewLink(
+            user, provider, waiting.account, waiting.tokens, waiting.scopes_requested, waiting.elapsed, waiting.id
+        )
 
-    def _replace(self, caller: Caller, replaced: Sequence[Link], link: Link) -> None:
-        user = caller.identity
-        if any(old.is_default for old in replaced):
-            self._links.make_default(user, link.id, AuditEvent("link.default", "success", caller, user))
-        for old in replaced:
-            event = AuditEvent("link.removed", "success", caller, user, reason="replaced")
-            for gone in self._links.unlink(user, None, old.id, event):
-                if gone.outbox_id is not None:
-                    self._revoker.settle(gone.outbox_id)
-
-    def _let_go(self, stale: Sequence[Waiting]) -> None:
-        for waiting in stale:
+    def _link(self, caller: Caller, waiting: Waiting, new: NewLink, replaced: Sequence[Link] | None) -> Link:
+        """The account, linked in place of these, or beside the others if None. Raises NotWaiting."""
+        with _reported(waiting):
+            if replaced is not None:
+                return self._attacher.swap(new, [link.id for link in replaced], caller)
             try:
-                self._give_back(waiting, self._registry.get(waiting.provider_id))
-                self._audit.record(_refused(waiting, "unanswered"))
-            except TokenStoreError as error:
-                log.warning(
-                    "tokens that waited are let go", extra={"provider": waiting.provider_id, "because": error.slug}
-                )
+                return self._attacher.attach(new, caller)
+            except OnlyOneAccount:
+                error = AttemptExpired("Another account was linked in the meantime, so this one was not. Start again.")
+                self._asker.give_up(waiting, error.slug, caller)
+                raise error from None
 
-    def _give_back(self, waiting: Waiting, provider: Provider) -> None:
-        if waiting.client_id == provider.client_id:  # no other client can revoke them
-            owed = waiting.tokens.refresh_token or waiting.tokens.access_token
-            self._revoker.give_back(provider, waiting.user, owed, waiting.account)
+
+@contextmanager
+def _reported(waiting: Waiting) -> Iterator[None]:
+    """Errors of the block say where to tell them, unless the person may still answer."""
+    try:
+        yield
+    except TokenStoreError as error:
+        if waiting.reports and not isinstance(error, InvalidRequest | RetryLater):
+            error.report_to = Report(waiting.return_url, waiting.provider_id)
+        raise
 
 
 def _replaced(question: Question, choice: Choice, link_id: LinkId | None) -> Sequence[Link]:
@@ -208,7 +182,3 @@ def _replaced(question: Question, choice: Choice, link_id: LinkId | None) -> Seq
 
 def _over() -> AttemptExpired:
     return AttemptExpired("This question was answered already or is too old. Nothing was linked by it. Start again.")
-
-
-def _refused(waiting: Waiting, reason: str, caller: Caller | None = None) -> AuditEvent:
-    return AuditEvent("link.refused", "failure", caller, waiting.user, waiting.provider_id, reason=reason)

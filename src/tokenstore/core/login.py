@@ -11,6 +11,7 @@ from tokenstore.core.attempts import Attempts, Begun
 from tokenstore.core.callback import CallbackCheck, Visitor
 from tokenstore.core.exchange import redeem
 from tokenstore.core.model import AuditEvent, Callback, Identity, Origin, Profile, Provider, Purpose
+from tokenstore.core.noting import note_failure
 from tokenstore.core.ports import AuditLog, ProviderClient, UserStore
 from tokenstore.core.secret import Secret
 from tokenstore.errors import LinkDenied, LoginDenied, NoLoginProvider, PolicyDenied, TokenStoreError
@@ -86,9 +87,10 @@ class LoginService:
             if attempt is None:  # anybody can send these without end: no row
                 log.info("a callback without an attempt was refused", extra={"provider": provider.id})
             else:
-                self._audit.record(
-                    AuditEvent("login.refused", "failure", provider_id=provider.id, reason=error.slug, origin=origin)
+                event = AuditEvent(
+                    "login.refused", "failure", provider_id=provider.id, reason=error.slug, origin=origin
                 )
+                note_failure(self._audit, event)
             if isinstance(error, LinkDenied):
                 raise LoginDenied(error.detail, debug=error.debug) from error
             raise

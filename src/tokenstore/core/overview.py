@@ -1,15 +1,20 @@
-"""What a user has: every provider with its links and their state in one word. Pure decisions on one read."""
+"""What a user has: every provider with its links and their state in one word. Pure decisions on one read.
+
+Links stay when their provider is not offered any more; their owner must be able to see them and to be rid of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from tokenstore.core.model import Caller, LinkId, LinkState, Provider
+from tokenstore.core.finding import find_standing
+from tokenstore.core.gate import Gate
+from tokenstore.core.model import Caller, Link, LinkId, LinkState, Provider, ProviderId
 from tokenstore.core.policy import Action, Policy
-from tokenstore.core.ports import LinkStore, Standing
+from tokenstore.core.ports import LinkStore, QuarantineStore, Standing
 from tokenstore.core.registry import Registry
 
 EXPIRING = timedelta(days=7)
@@ -25,6 +30,7 @@ class Status(StrEnum):
     REAUTHORIZATION_REQUIRED = "reauthorization_required"
     NOT_LINKED = "not_linked"
     UNAVAILABLE = "unavailable"
+    NOT_OFFERED = "not_offered"
 
 
 USABLE = frozenset({Status.OK, Status.EXPIRING, Status.CHECKING})
@@ -63,52 +69,101 @@ class ProviderOverview:
         return self.status in USABLE
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All providers in configured order, and the links at others, which are not offered any more."""
+
+    providers: Sequence[ProviderOverview]
+    left: Sequence[LinkOverview]
+
+    @property
+    def links(self) -> Sequence[LinkOverview]:
+        """Every link, wherever it is."""
+        return [*(link for provider in self.providers for link in provider.links), *self.left]
+
+
 class OverviewService:
     """Lists providers with the caller's links."""
 
-    def __init__(self, registry: Registry, policy: Policy, links: LinkStore) -> None:
+    def __init__(
+        self, registry: Registry, policy: Policy, links: LinkStore, gate: Gate, quarantines: QuarantineStore
+    ) -> None:
         self._registry = registry
         self._policy = policy
         self._links = links
+        self._gate = gate
+        self._quarantines = quarantines
 
     def providers(self, caller: Caller) -> Sequence[Provider]:
         """All providers in configured order; no link is read. Raises PolicyDenied."""
         self._policy.require(caller, caller.identity, Action.LIST)
         return tuple(self._registry)
 
-    def provider_of(self, caller: Caller, link_id: LinkId) -> Provider | None:
-        """The provider of one of the caller's links, None if there is no such link. Raises as `authorizations` does."""
-        for overview in self.authorizations(caller):
-            if any(one.standing.link.id == link_id for one in overview.links):
-                return overview.provider
-        return None
+    def find(self, caller: Caller, link_id: LinkId) -> Link:
+        """The caller's link of this id, by one read. Raises NotFound, PolicyDenied, StorageUnavailable."""
+        self._policy.require(caller, caller.identity, Action.LIST)
+        return find_standing(self._links, caller.identity, link_id).link
 
-    def authorizations(self, caller: Caller) -> Sequence[ProviderOverview]:
-        """All providers in configured order. Raises PolicyDenied, StorageUnavailable."""
+    def one(self, caller: Caller, link_id: LinkId) -> LinkOverview:
+        """The same with its status."""
+        self._policy.require(caller, caller.identity, Action.LIST)
+        standing = find_standing(self._links, caller.identity, link_id)
+        provider = self._registry.find(standing.link.provider_id)
+        if provider is None:
+            return left_overview(standing)
+        return link_overview(provider, standing, paused=provider.id in self._paused())
+
+    def everything(self, caller: Caller) -> Overview:
+        """All providers and all of the caller's links. Raises PolicyDenied, StorageUnavailable."""
         self._policy.require(caller, caller.identity, Action.LIST)
         standings = self._links.standings(caller.identity)
-        return [
-            provider_overview(provider, [one for one in standings if one.link.provider_id == provider.id])
+        paused = self._paused()
+        providers = [
+            provider_overview(
+                provider,
+                [one for one in standings if one.link.provider_id == provider.id],
+                paused=provider.id in paused,
+            )
             for provider in self._registry
         ]
+        left = [left_overview(one) for one in standings if self._registry.find(one.link.provider_id) is None]
+        return Overview(providers, left)
+
+    def authorizations(self, caller: Caller) -> Sequence[ProviderOverview]:
+        """All providers in configured order. Raises as `everything` does."""
+        return self.everything(caller).providers
+
+    def _paused(self) -> Collection[ProviderId]:
+        """The providers that give no fresh tokens now: left alone by this process, or in quarantine."""
+        left_alone = {provider.id for provider in self._registry if self._gate.pause(provider.id) is not None}
+        return left_alone | set(self._quarantines.quarantined())
 
 
-def provider_overview(provider: Provider, standings: Sequence[Standing]) -> ProviderOverview:
-    """The overview of one provider from the user's links there, the default one first."""
-    links = [link_overview(provider, standing) for standing in standings]
+def provider_overview(provider: Provider, standings: Sequence[Standing], *, paused: bool = False) -> ProviderOverview:
+    """The overview of one provider from the user's links there, the default one first.
+
+    `paused`: it gives no fresh tokens at present.
+    """
+    links = [link_overview(provider, standing, paused=paused) for standing in standings]
     default = next((link for link in links if link.standing.link.is_default), None)
     if default is None:
         return ProviderOverview(provider, links, Status.NOT_LINKED, ScopeStatus.OK)
     return ProviderOverview(provider, links, default.status, default.scope_status)
 
 
-def link_overview(provider: Provider, standing: Standing) -> LinkOverview:
+def link_overview(provider: Provider, standing: Standing, *, paused: bool) -> LinkOverview:
     """The overview of one link."""
     new_scopes = [scope for scope in provider.scopes if scope not in standing.link.scopes_requested]
-    return LinkOverview(standing, link_status(provider, standing), scope_status(provider, standing), new_scopes)
+    status = link_status(provider, standing, paused=paused)
+    return LinkOverview(standing, status, scope_status(provider, standing), new_scopes)
 
 
-def link_status(provider: Provider, standing: Standing) -> Status:
+def left_overview(standing: Standing) -> LinkOverview:
+    """The overview of a link whose provider is not offered any more; nothing is asked for there."""
+    return LinkOverview(standing, Status.NOT_OFFERED, ScopeStatus.OK, ())
+
+
+def link_status(provider: Provider, standing: Standing, *, paused: bool = False) -> Status:
     """Whether the link will go on giving tokens, as people should be told.
 
     A caller may fare better: an access token that still lives is given out whatever this says.
@@ -119,10 +174,13 @@ def link_status(provider: Provider, standing: Standing) -> Status:
     refreshable = renewable and link.state is not LinkState.BROKEN
     if not refreshable:
         return Status.OK if alive and link.state is not LinkState.BROKEN else Status.REAUTHORIZATION_REQUIRED
+    ends = link.refresh_expires_at
+    over = not alive and ends is not None and ends <= now
+    if paused and not alive and not over:
+        return Status.UNAVAILABLE
     if link.state is LinkState.SUSPECT:
         return Status.CHECKING
-    ends = link.refresh_expires_at
-    if not alive and ends is not None and ends <= now:
+    if over:
         return Status.REAUTHORIZATION_REQUIRED
     if not alive and link.next_try_at is not None and link.next_try_at > now:
         return Status.UNAVAILABLE

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from tokenstore.core.due import Due
 from tokenstore.core.lessons import Fact
 from tokenstore.core.model import (
     AccessToken,
@@ -22,6 +24,9 @@ from tokenstore.core.model import (
     Asked,
     Attempt,
     AuditEvent,
+    Cached,
+    Chosen,
+    Doubt,
     Holding,
     Identity,
     Lease,
@@ -37,6 +42,7 @@ from tokenstore.core.model import (
     TokenSet,
     UserId,
 )
+from tokenstore.core.refusals import MassRefusal, Refusal, Verdict
 from tokenstore.core.secret import Secret
 
 
@@ -54,17 +60,30 @@ class Standing:
 class Failure:
     """Why a refresh ended without a token, and after which time the next may be tried.
 
-    `counts`: whether it is one more failure in a row of the link.
+    `counts`: whether it is one more failure in a row of the link; `doubt`: whether its token may have been spent.
     """
 
     reason: str
     retry_in: timedelta
     counts: bool = True
+    doubt: Doubt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A link as the database has it, be it revoked, whose it is, and its refresh token if it has one."""
+
+    link: Link
+    owner: Identity
+    refresh_token: Secret | None
 
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """What a completed linking stores. `elapsed` is the time since the token request was sent."""
+    """What a completed linking stores. `elapsed` is the time since the token request was sent.
+
+    `waiting_id`: as what it waited for the person's word, if it did.
+    """
 
     user: Profile
     provider: Provider
@@ -72,6 +91,7 @@ class NewLink:
     tokens: TokenSet
     scopes_requested: frozenset[str]
     elapsed: timedelta
+    waiting_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +99,7 @@ class Waiting:
     """A completed linking that waits for the person's word. `elapsed` is the time since the token request was sent.
 
     `link_id`: the link that was to be renewed, if one was named. Where the browser goes then: as in the attempt.
+    `over`: the person's time is over, so that it can only be given up.
     """
 
     id: UUID
@@ -92,14 +113,43 @@ class Waiting:
     return_url: str
     reports: bool
     link_id: LinkId | None
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """An outbox row, and the provider to which its token is owed for revocation."""
+
+    id: UUID
+    provider_id: ProviderId
 
 
 @dataclass(frozen=True, slots=True)
 class Unlinked:
-    """A link that was unlinked, and the outbox row that holds its refresh token, if there was one to revoke."""
+    """A link that was unlinked, and what is owed for its refresh token, if there was one to revoke.
+
+    `lost`: there was one, and it could not be opened.
+    """
 
     link: Link
-    outbox_id: UUID | None
+    debt: Debt | None
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """A link that took the place of others."""
+
+    link: Link
+    removed: Sequence[Unlinked]
+
+
+class OnlyOneAccount(Exception):
+    """The user has linked another account at a provider where only one may be linked."""
+
+
+class NotWaiting(Exception):
+    """What waited for the person's word was answered or given up meanwhile, or its time is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +161,27 @@ class PendingRevocation:
     client_id: str
     token: Secret
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxDepth:
+    """How many tokens are still to be revoked, and how long the oldest has been."""
+
+    entries: int
+    oldest: timedelta
+
+
+class Perished(StrEnum):
+    """What is kept for a while and then removed."""
+
+    ATTEMPTS = "attempts"
+    LOGINS = "logins"
+    NOTICES = "logout-notices"
+    SESSIONS = "sessions"
+    TOMBSTONES = "unlinked"
+    BROKEN = "broken-refresh-tokens"
+    PREVIOUS = "previous-refresh-tokens"
+    ACCESS = "access-tokens"
 
 
 class UserStore(Protocol):
@@ -145,6 +216,12 @@ class LoginStore(Protocol):
 class LinkStore(Protocol):
     """Links with their sealed refresh tokens, access tokens, lease and fence."""
 
+    def cached(self, user: Identity, provider_id: ProviderId, link_id: LinkId | None, variant: str) -> Cached | None:
+        """The variant's access token alone, whatever its age: what `read` finds, by a read that costs less.
+
+        None when `read` finds no link or no token.
+        """
+
     def read(self, user: Identity, provider_id: ProviderId, link_id: LinkId | None, variant: str) -> Holding | None:
         """The link (the default one unless `link_id`) and the variant's access token in one indexed read.
 
@@ -154,10 +231,13 @@ class LinkStore(Protocol):
     def standings(self, user: Identity) -> Sequence[Standing]:
         """All links of a user that are not revoked, the default one first per provider, then by age."""
 
-    def take_lease(self, link: Link, owner: str, length: timedelta) -> Lease | None:
-        """Compare-and-set on the version, committed at once. None: moved, leased, backing off, broken or revoked.
+    def take_lease(self, link: Link, owner: str, length: timedelta, patience: timedelta = timedelta()) -> Lease | None:
+        """Compare-and-set on the version, committed at once. None: moved, leased, backing off, broken or revoked, or
+        its provider is in quarantine and no probe is due.
 
-        If the sealed refresh token cannot be opened the lease is given back and KeyUnavailable raised.
+        `owner` is the node's name, a slash, and a name of this flight; `patience`: how long after its end the lease of
+        another node is still respected. Whoever takes over a lease that was not given back finds the link in doubt. If
+        the sealed refresh token cannot be opened the lease is given back and KeyUnavailable raised.
         """
 
     def renew_lease(self, lease: Lease, length: timedelta) -> bool:
@@ -188,22 +268,44 @@ class LinkStore(Protocol):
         was missed.
         """
 
-    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> UUID | None:
-        """After a missed fence: find a place for what was received.
+    def settle_superseded(self, held: Link, provider: Provider, tokens: TokenSet) -> UUID | None:
+        """After a missed fence: find a place for what was received for the link as it was then.
 
-        Unlinked, or linked again with another client: it is queued for revocation and the outbox row returned. Else
-        the refresh token is kept as the previous one, unless it is the current one: then our own write moved the link.
+        Unlinked, or linked again with another client: it is queued for revocation and the outbox row returned; so is a
+        refresh token where the link was linked again and revoking ends one token alone. Else the refresh token is kept
+        as the previous one, unless it is the current one: then our own write moved the link. A link that is gone: it
+        is queued, unless that could end the grant of another link to the account.
         """
 
-    def break_link(self, lease: Lease, reason: str, event: AuditEvent) -> bool:
-        """Mark the link broken; False if it has moved or somebody else has taken the lease meanwhile."""
+    def refuse(self, lease: Lease, refusal: Refusal, rule: MassRefusal, event: AuditEvent) -> Verdict | None:
+        """Note a provider's refusal of a leased link and give the lease back, in one transaction.
+
+        The first makes the link suspect, the next, or a final one, broken. Where the rule says that the provider
+        refuses too many, it goes into quarantine: then links are at most suspect, and those that broke within the
+        rule's window are so again. A previous token is erased: it was refused, too. `event` is written as
+        `link.suspect` or `link.broken`, with `link.lost` and `provider.quarantined` besides where that is so.
+
+        None: the link has moved or somebody else has taken the lease meanwhile.
+        """
+
+    def base(self, link_id: LinkId) -> Base | None:
+        """The link as it is now, revoked or not; None if there is none. Raises KeyUnavailable."""
 
     def attach(self, new: NewLink, event: AuditEvent) -> Link:
         """Store a completed linking; the same account again updates its row (active).
 
         Version + 1, unless no refresh token came and the stored one goes on: then a refresh under way goes on, too.
         What is still owed for the same grant is dropped where revoking a token ends the grant. An account that other
-        users have linked is audited at all of them.
+        users have linked is audited at all of them. What waited, waits no more. Raises OnlyOneAccount and NotWaiting;
+        nothing is stored then, and what waits goes on waiting.
+        """
+
+    def swap(self, new: NewLink, replaced: Collection[LinkId], event: AuditEvent) -> Swapped:
+        """`attach` and `unlink` of the user's `replaced` links at the provider, in one transaction.
+
+        Where only one account may be linked, all others are replaced, named or not. If the default one is among them,
+        that part goes to the new link. Besides `event` there is one like it for that (`link.default`), and one for each
+        link that is gone (`link.removed`, reason `replaced`).
         """
 
     def unlink(
@@ -215,14 +317,31 @@ class LinkStore(Protocol):
         user's to unlink. A deleted default passes to the oldest link left.
         """
 
-    def name(self, user: Identity, link_id: LinkId, label: str | None, event: AuditEvent) -> Link | None:
-        """Set or remove the label of a link; `event` is written, with its provider and id, if that changes it.
+    def choose(
+        self, user: Identity, link_id: LinkId, chosen: Chosen, named: AuditEvent, default: AuditEvent
+    ) -> Link | None:
+        """Name a link and make it the default one at its provider in place of another, in one transaction.
 
-        None: the user has no such link. A link that is unlinked and linked again keeps its label.
+        The event of what this changes is written with the link's provider and id. None: the user has no such link. A
+        link that is unlinked and linked again keeps its label.
         """
 
-    def make_default(self, user: Identity, link_id: LinkId, event: AuditEvent) -> Link | None:
-        """Make a link the default one at its provider, in place of another; `event` and None as for `name`."""
+
+class QuarantineStore(Protocol):
+    """Providers that refused too many links at once. Links are tried one by one there, until an operator ends it."""
+
+    def quarantined(self) -> Mapping[ProviderId, datetime]:
+        """Which providers are in quarantine, and since when."""
+
+    def next_probe(self, provider_id: ProviderId) -> timedelta | None:
+        """How long no link of this provider is tried, not below zero; None: it is not in quarantine."""
+
+    def lift(self, provider_id: ProviderId, event: AuditEvent, *, believe: bool = False) -> bool:
+        """End it: what was refused before does not count any more, and suspect links are tried again within minutes.
+
+        Those are broken when they are refused again; others that are refused may begin another quarantine. `believe`:
+        none that was last refreshed, or first linked, before now begins another. False: it is not in quarantine.
+        """
 
 
 class AttemptStore(Protocol):
@@ -245,22 +364,32 @@ class AttemptStore(Protocol):
 
 
 class WaitingStore(Protocol):
-    """Tokens that wait for a person's word, sealed, each taken once."""
+    """Tokens that wait for a person's word, sealed. `LinkStore.attach` and `swap` make links of them."""
 
-    def save(self, waiting: Waiting, session_key: str, patience: timedelta) -> None:
-        """Keep it for this browser session and this long. Raises PolicyDenied for an unknown or disabled user."""
+    def save(self, waiting: Waiting, session_key: str, patience: timedelta, event: AuditEvent) -> None:
+        """Keep it for this browser session and this long, and write `event` in the same transaction.
+
+        Raises PolicyDenied for an unknown or disabled user.
+        """
 
     def find(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
-        """What waits there for this user in this session; None also when its time is over."""
+        """What waits there for this user in this session; `over` until somebody gives it up."""
 
-    def take(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
-        """Remove and return it. Parallel takers: one gets it."""
+    def give_up(self, waiting_id: UUID, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt] | None:
+        """Remove it, queue its token for revocation and write `event` for its user, in one transaction.
 
-    def take_stale(self, user: Identity | None = None, provider_id: ProviderId | None = None) -> Sequence[Waiting]:
-        """Remove and return some of what is too old, and what waits for this user at this provider if one is named.
-
-        What cannot be opened is removed and not returned.
+        What is owed then, none or one; None: it is gone already. `apart` are the providers where revoking a token ends
+        that token alone: elsewhere nothing is queued whose grant a link may rest on, as in `Outbox.queue_revocation`.
+        What cannot be opened is removed and logged.
         """
+
+    def give_up_of(
+        self, user: Identity, provider_id: ProviderId, apart: Collection[ProviderId], event: AuditEvent
+    ) -> Sequence[Debt]:
+        """The same with all that waits for this user at this provider."""
+
+    def give_up_stale(self, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
+        """The same with some of what is too old, whosever it is."""
 
 
 class AuditLog(Protocol):
@@ -282,14 +411,66 @@ class Outbox(Protocol):
         rest on it, be it anybody's link to this account or, with the account unknown, any of the user's.
         """
 
+    def hold(self, provider: Provider, user: Identity, length: timedelta) -> timedelta | None:
+        """Let nobody begin for so long to revoke what this user owes to the provider.
+
+        None: none of it is being revoked. Else how long the longest claim goes on; what is claimed is not held yet.
+        """
+
     def claim(self, outbox_id: UUID, length: timedelta) -> PendingRevocation | None:
         """Take the row for this long; None if it is gone, taken or not due."""
+
+    def claim_due(
+        self, limit: int, length: timedelta, apart: Collection[ProviderId] = ()
+    ) -> Sequence[PendingRevocation]:
+        """Take up to so many rows that are due, those that waited longest first, none of the providers in `apart`.
+
+        What another claims at the same moment is passed over, and a row that cannot be opened is put off.
+        """
+
+    def give_up(self, limit: int, event: AuditEvent) -> int:
+        """Drop rows that were tried for too long, each with `event` about its user, provider and link; how many."""
+
+    def depth(self) -> OutboxDepth:
+        """What is owed at present."""
+
+    def exchange(self, outbox_id: UUID, token: Secret, length: timedelta) -> None:
+        """Owe this token in place of a claimed row's, which was spent for it, and prolong the claim."""
 
     def done(self, outbox_id: UUID) -> None:
         """Forget a finished row."""
 
     def postpone(self, outbox_id: UUID, retry_in: timedelta) -> None:
         """Count the attempt and try again later."""
+
+
+class DueLinks(Protocol):
+    """Links that the keeper looks after. What it takes it gives back, refreshed or with a new time."""
+
+    def take_due(self, provider: Provider, owner: str, limit: int, patience: timedelta = timedelta()) -> Sequence[Due]:
+        """Lease up to `limit` links of the provider that are due, those that waited longest first.
+
+        `owner` and `patience` as for `LinkStore.take_lease`. What another claims at the same moment is passed
+        over, and so are links of disabled users; a provider in quarantine has none. A link that cannot be opened is
+        given back and put off.
+        """
+
+    def reschedule(self, lease: Lease, due_in: timedelta | None) -> None:
+        """Give a lease back unused; None: due no more until somebody asks. Nothing if the lease is no longer ours."""
+
+
+class UsedLinks(Protocol):
+    """When links were last used."""
+
+    def used(self, link_ids: Collection[LinkId], at_least: timedelta) -> int:
+        """Note as used now those that were not within `at_least`; how many. One that is being written is left out."""
+
+
+class Perishables(Protocol):
+    """What has had its time."""
+
+    def purge(self, what: Perished, limit: int) -> int:
+        """Remove up to so many; how many there were. What another is at is left to it."""
 
 
 class ProviderFacts(Protocol):
@@ -344,7 +525,7 @@ class ProviderClient(Protocol):
     ) -> Outcome:
         """One POST to the refresh endpoint (RFC 6749 section 6); the caller decides about retries.
 
-        Tokens that show another subject or issuer than `account` are Refused as ACCOUNT_CHANGED.
+        Tokens that show another subject or issuer than `account` are Refused as ACCOUNT_CHANGED, and handed on in it.
         """
 
     def revoke(self, provider: Provider, token: Secret) -> RevocationResult:

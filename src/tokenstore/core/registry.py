@@ -18,12 +18,16 @@ class Registry:
 
     def get(self, text: str) -> Provider:
         """The provider of exactly this id. Raises UnknownProvider."""
-        provider = self._providers.get(text)
+        provider = self.find(text)
         if provider is None:
             raise UnknownProvider(
                 "There is no provider of that name here. The list of providers shows which there are."
             )
         return provider
+
+    def find(self, text: str) -> Provider | None:
+        """The provider of exactly this id, None if it is not offered."""
+        return self._providers.get(text)
 
     def __iter__(self) -> Iterator[Provider]:
         return iter(self._providers.values())

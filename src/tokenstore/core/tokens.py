@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import logging
 import time
-import zlib
 from contextlib import suppress
 from datetime import timedelta
 
-from tokenstore.core.flight import Flight, Flights, StillFlying
+from tokenstore.core.allowance import Allowance
+from tokenstore.core.due import margin
+from tokenstore.core.flight import Flight, Flights, Full, StillFlying
+from tokenstore.core.gate import Gate
 from tokenstore.core.metrics import Metrics
-from tokenstore.core.model import AccessToken, Asked, Caller, HandOut, Holding, LinkId, Provider
+from tokenstore.core.model import AccessToken, Asked, Cached, Caller, HandOut, Holding, LinkId, Provider
 from tokenstore.core.policy import Action, Policy
 from tokenstore.core.ports import LinkStore
 from tokenstore.core.refresh import Errand, Refresher, obstacle
+from tokenstore.core.refresh.obstacles import paused
 from tokenstore.core.registry import Registry
-from tokenstore.errors import NotLinked, RefreshInProgress, ScopeNotGranted, TokenStoreError
+from tokenstore.core.usage import Usage
+from tokenstore.errors import (
+    NotLinked,
+    ProviderMisconfigured,
+    ProviderUnavailable,
+    RefreshInProgress,
+    ScopeNotGranted,
+    TokenStoreError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +41,9 @@ LAST_RESORT = timedelta(seconds=5)
 
 FORCE_INTERVAL = timedelta(seconds=30)
 """A forced refresh is answered from one that is younger than this."""
+
+PLAIN = Asked().variant
+"""The variant of callers who ask for nothing special."""
 
 TokenFlights = Flights[LinkId, AccessToken]
 """Refreshes under way in this process, one per link whatever the variant: all share its refresh token."""
@@ -45,6 +59,8 @@ class TokenService:
         links: LinkStore,
         refresher: Refresher,
         flights: TokenFlights,
+        gate: Gate,
+        usage: Usage,
         metrics: Metrics,
         *,
         wait_seconds: float,
@@ -54,8 +70,11 @@ class TokenService:
         self._links = links
         self._refresher = refresher
         self._flights = flights
+        self._gate = gate
+        self._usage = usage
         self._metrics = metrics
         self._wait_seconds = wait_seconds
+        self._allowance = Allowance()
 
     def fresh_token(
         self,
@@ -71,19 +90,21 @@ class TokenService:
         """An access token of the caller's link that is good for `min_valid`, or half its lifetime if that is less.
 
         `force`: one issued after this request began, at most one refresh per link in 30 s. `may_refresh` False: no
-        provider call is made. As long as a valid token exists it is handed out, whatever the state of the link.
+        provider call is made. How often another variant than the plain one is fetched, `Allowance` limits. As long as
+        a valid token exists it is handed out, whatever the state of the link.
 
         Raises UnknownProvider, PolicyDenied, NotLinked, ScopeNotGranted, ReauthorizationRequired, RefreshInProgress,
         ProviderUnavailable, ProviderMisconfigured, KeyUnavailable, StorageUnavailable.
         """
-        provider = self._registry.get(provider_id)
-        self._policy.require(caller, caller.identity, Action.TOKEN, provider)
+        provider = self._allowed(caller, provider_id)
+        if asked.nothing and not force and (found := self._resting(caller, provider, link_id, min_valid)):
+            return found
         holding = self._read(caller, provider, link_id, asked)
         check_asked(provider, holding, asked)
         force = force and not recently_refreshed(holding)
         if not force and fresh_enough(holding, min_valid):
             if may_refresh and wants_refresh_ahead(provider, holding):
-                with suppress(RefreshInProgress):
+                with suppress(RefreshInProgress, ProviderUnavailable, ProviderMisconfigured, ScopeNotGranted):
                     self._flight(caller, provider, holding, asked)
             return self._hand_out(holding, cached=True)
         try:
@@ -112,12 +133,33 @@ class TokenService:
         return holding
 
     def _flight(self, caller: Caller, provider: Provider, holding: Holding, asked: Asked) -> Flight[AccessToken]:
+        pause = self._gate.pause(provider.id)
+        if pause is not None:
+            raise paused(provider, pause)
         seen = holding.token.issued_at if holding.token else None
         errand = Errand(provider, caller, holding.link, asked, seen)
+        bring = self._refresher.bring
+        if not asked.nothing:
+            self._allowance.require(holding.link, asked.variant)
+            bring = self._bring_variant
         try:
-            return self._flights.join(holding.link.id, lambda: self._refresher.bring(errand), asked.variant)
+            return self._flights.join(holding.link.id, lambda: bring(errand), asked.variant, provider.id)
+        except Full:
+            raise too_many_under_way() from None
         except RuntimeError as error:
             raise RefreshInProgress("No refresh can be started just now. Ask again.", debug=str(error)) from error
+
+    def _bring_variant(self, errand: Errand) -> AccessToken:
+        link, variant = errand.link, errand.asked.variant
+        try:
+            token = self._refresher.bring(errand)
+        except ScopeNotGranted as refusal:
+            self._allowance.spend(link)
+            self._allowance.refused(link, variant, refusal)
+            raise
+        else:
+            self._allowance.spend(link)  # not for what only waited: others had the lease, or the provider is away
+            return token
 
     def _refreshed(self, caller: Caller, provider: Provider, before: Holding, asked: Asked) -> HandOut:
         """Join or start the link's flight and hand out what it brought."""
@@ -135,7 +177,7 @@ class TokenService:
             flight = self._flight(caller, provider, before, asked)
             try:
                 # Never longer than from the caller's arrival either: another variant's flight may have come first.
-                flight.result(self._wait_seconds + min(0.0, arrived - flight.started))
+                self._flights.result(flight, self._wait_seconds + min(0.0, arrived - flight.started))
             except StillFlying:
                 raise still_under_way() from None
             except ScopeNotGranted:
@@ -145,9 +187,30 @@ class TokenService:
             if is_newer(after, before):
                 return after
 
-    def _hand_out(self, holding: Holding, *, cached: bool) -> HandOut:
+    def resting(self, caller: Caller, provider_id: str) -> HandOut | None:
+        """The token of the caller's default link, if it is good and needs no refresh soon; None: ask `fresh_token`.
+
+        Raises UnknownProvider, PolicyDenied, KeyUnavailable, StorageUnavailable.
+        """
+        return self._resting(caller, self._allowed(caller, provider_id), None, MIN_VALID)
+
+    def _allowed(self, caller: Caller, provider_id: str) -> Provider:
+        provider = self._registry.get(provider_id)
+        self._policy.require(caller, caller.identity, Action.TOKEN, provider)
+        return provider
+
+    def _resting(
+        self, caller: Caller, provider: Provider, link_id: LinkId | None, min_valid: timedelta
+    ) -> HandOut | None:
+        cached = self._links.cached(caller.identity, provider.id, link_id, PLAIN)
+        if cached is None or not rests(provider, cached, min_valid):
+            return None
+        return self._hand_out(cached, cached=True)
+
+    def _hand_out(self, holding: Holding | Cached, *, cached: bool) -> HandOut:
         given = handed_out(holding, cached=cached)
-        self._metrics.handed_out(holding.link.provider_id, cached=cached)
+        self._usage.note(holding.link_id)
+        self._metrics.handed_out(holding.provider_id, cached=cached)
         return given
 
 
@@ -158,6 +221,13 @@ def still_under_way() -> RefreshInProgress:
     )
 
 
+def too_many_under_way() -> RefreshInProgress:
+    """The answer to a caller whose refresh is not begun because others have to end first."""
+    return RefreshInProgress(
+        "Too many refreshes are under way at this provider. Ask again.", retry_after=timedelta(seconds=1)
+    )
+
+
 def is_newer(after: Holding, before: Holding) -> bool:
     """Whether `after` has a token that `before` had not."""
     if after.token is None:
@@ -165,15 +235,22 @@ def is_newer(after: Holding, before: Holding) -> bool:
     return before.token is None or after.token.issued_at > before.token.issued_at
 
 
-def handed_out(holding: Holding, *, cached: bool) -> HandOut:
+def handed_out(holding: Holding | Cached, *, cached: bool) -> HandOut:
     """The hand-out of the token that a read found. Raises ValueError if it found none."""
     if holding.token is None:
         raise ValueError("there is no token to hand out")
     left = holding.token.left(holding.now)
-    return HandOut(holding.link.id, holding.token, None if left is None else max(left, timedelta()), cached)
+    return HandOut(holding.link_id, holding.token, None if left is None else max(left, timedelta()), cached)
 
 
-def fresh_enough(holding: Holding, min_valid: timedelta) -> bool:
+def rests(provider: Provider, cached: Cached, min_valid: timedelta) -> bool:
+    """Whether the token is fresh enough and need not be replaced in the background: most are, and need no more."""
+    return fresh_enough(cached, min_valid) and cached.token.fresh_for(
+        margin(provider, cached.link_id, cached.token.lifetime), cached.now
+    )
+
+
+def fresh_enough(holding: Holding | Cached, min_valid: timedelta) -> bool:
     """Whether the token lives on for `min_valid`, or for half its lifetime if that is less."""
     token = holding.token
     if token is None:
@@ -191,21 +268,10 @@ def has_life(holding: Holding) -> bool:
     return token.fresh_for(least, holding.now)
 
 
-def margin(provider: Provider, holding: Holding) -> timedelta:
-    """How long before its end a token is refreshed in the background: max(60 s, 10 %) ± 10 % fixed per link.
-
-    At most a quarter of the lifetime. Nothing where a refresh ends earlier access tokens.
-    """
-    lifetime = holding.token.lifetime if holding.token else None
-    if lifetime is None or provider.refresh_ends_access:
-        return timedelta()
-    jitter = 0.9 + 0.2 * (zlib.crc32(holding.link.id.bytes) / 2**32)
-    return min(max(timedelta(seconds=60), lifetime / 10) * jitter, lifetime / 4)
-
-
 def wants_refresh_ahead(provider: Provider, holding: Holding) -> bool:
     """Whether a token that is still good should be replaced in the background."""
-    if holding.token is None or holding.token.fresh_for(margin(provider, holding), holding.now):
+    token = holding.token
+    if token is None or token.fresh_for(margin(provider, holding.link_id, token.lifetime), holding.now):
         return False
     return obstacle(provider, holding) is None and not leased(holding)
 

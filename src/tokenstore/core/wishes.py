@@ -20,7 +20,8 @@ PROMPTS = ("login", "consent", "select_account")
 
 # Without them there is no ID token, or no lasting access, which is not what fewer scopes are asked for.
 _ALWAYS = frozenset({"openid", "offline_access", "refresh_token"})
-_HINT_MOST = 320
+HINT_MOST = 320
+"""Characters of the longest hint at an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ def read_wishes(texts: Mapping[str, str | None]) -> Wishes:
     prompts = tuple(dict.fromkeys(given["prompt"].split()))
     if not set(prompts) <= set(PROMPTS):
         problems.append(FieldProblem("prompt", f"must be of {', '.join(PROMPTS)}, with spaces between"))
-    if len(given["login_hint"]) > _HINT_MOST or not given["login_hint"].isprintable():
-        problems.append(FieldProblem("login_hint", f"must be a text of at most {_HINT_MOST} printable characters"))
+    if len(given["login_hint"]) > HINT_MOST or not given["login_hint"].isprintable():
+        problems.append(FieldProblem("login_hint", f"must be a text of at most {HINT_MOST} printable characters"))
     if given["result"] not in ("", "query"):
         problems.append(FieldProblem("result", "must be query"))
     link_id = None

@@ -55,12 +55,20 @@ class BearerScheme:
             raise BadCredentials("Send an access token of the login provider as 'Authorization: Bearer …'.")
         return self._authenticate(token.strip())
 
-    def _authenticate(self, token: str) -> Authenticated:
-        key = hashlib.sha256(token.encode()).digest()
+    def known(self, header: str) -> Authenticated | None:
+        """The caller of an `Authorization` header whose token was verified a moment ago; None: ask `authenticate`."""
+        scheme, _, token = header.partition(" ")
+        return self._known(_key(token.strip())) if scheme.lower() == "bearer" else None
+
+    def _known(self, key: bytes) -> Authenticated | None:
         with self._lock:
             found = self._verified.get(key)
-        if found is not None and found[0] > self._monotonic():
-            return found[1]
+        return found[1] if found is not None and found[0] > self._monotonic() else None
+
+    def _authenticate(self, token: str) -> Authenticated:
+        key = _key(token)
+        if (known := self._known(key)) is not None:
+            return known
         claims = self._verify(Secret(token))
         authenticated = Authenticated(caller_from_claims(claims), user_from_claims(claims, self._role_claims))
         ends = claims.get("exp")  # introspection need not say
@@ -87,6 +95,10 @@ def caller_from_claims(claims: Mapping[str, Any]) -> Caller:
         client=_name(authorized_party(claims)),
         scopes=frozenset(scopes_of(claims)),
     )
+
+
+def _key(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _name(value: object) -> str | None:

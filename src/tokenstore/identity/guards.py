@@ -6,12 +6,11 @@ The first that is there decides: bad credentials are never rescued by others. Qu
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from flask import g, request
 
-from tokenstore.core.model import Identity, Origin
+from tokenstore.core.model import Caller, Identity, Origin
 from tokenstore.errors import PolicyDenied, Unauthenticated
 from tokenstore.identity.browser import SessionScheme
 from tokenstore.identity.user import Authenticated
@@ -75,5 +74,15 @@ class Guards:
 
     def _placed(self, authenticated: Authenticated) -> Authenticated:
         """The same caller with the address and id of this request."""
-        caller = replace(authenticated.caller, address=request.remote_addr, request_id=self._request_id())
-        return replace(authenticated, caller=caller)
+        # Member by member: `dataclasses.replace` costs several times that, and every request comes here.
+        known = authenticated.caller
+        caller = Caller(
+            known.kind,
+            known.identity,
+            known.client,
+            known.scopes,
+            known.session_key,
+            request.remote_addr,
+            self._request_id(),
+        )
+        return Authenticated(caller, authenticated.user)

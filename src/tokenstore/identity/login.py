@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, render_template, request, session
+from flask import Blueprint, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from tokenstore.core.login import LoginService
-from tokenstore.core.model import Callback
 from tokenstore.core.returns import ReturnUrls
 from tokenstore.core.secret import Secret
 from tokenstore.core.sessions import SessionService
@@ -14,7 +13,7 @@ from tokenstore.errors import InvalidRequest
 from tokenstore.identity.agents import agent_label
 from tokenstore.identity.browser import id_token, keep_login, known_login, known_session_key, session_key
 from tokenstore.identity.guards import Guards
-from tokenstore.identity.navigation import require_navigation
+from tokenstore.identity.navigation import callback_of_request, require_navigation
 from tokenstore.identity.sessions import destroy, regenerate
 from tokenstore.providers.fields import subject_text
 
@@ -60,7 +59,6 @@ def create_blueprint(
         if present is not None:
             sessions.logged_out(*present)
         destroy()
-        session.clear()
         if location is None:
             response: BaseResponse = redirect(choice.url, 303)
         else:
@@ -78,8 +76,3 @@ def create_blueprint(
         return Response(status=200)
 
     return blueprint
-
-
-def callback_of_request() -> Callback:
-    """The query of the current request, repetitions kept."""
-    return Callback({name: tuple(request.args.getlist(name)) for name in request.args})

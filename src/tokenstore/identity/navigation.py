@@ -1,9 +1,10 @@
-"""Whether a browser's GET is a person's own step (Fetch Metadata request headers)."""
+"""Whether a browser's GET is a person's own step (Fetch Metadata request headers), and what it brings back."""
 
 from __future__ import annotations
 
 from flask import request
 
+from tokenstore.core.model import Callback
 from tokenstore.core.returns import ReturnUrls
 from tokenstore.errors import InvalidRequest, MethodNotAllowed
 
@@ -27,6 +28,11 @@ def require_navigation() -> None:
         raise MethodNotAllowed("This address is for browsers to open.")
     if not is_navigation():
         raise InvalidRequest("This address is for browsers to open as a page.")
+
+
+def callback_of_request() -> Callback:
+    """The query of the current request, repetitions kept."""
+    return Callback({name: tuple(request.args.getlist(name)) for name in request.args})
 
 
 def is_wanted_navigation(returns: ReturnUrls) -> bool:

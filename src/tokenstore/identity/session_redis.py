@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from tokenstore.errors import StorageUnavailable
-from tokenstore.identity.session_store import SessionRow
+from tokenstore.identity.session_store import SessionRow, can_be_prolonged
 
 KEY_PREFIX = "tokenstore:session:"
 
@@ -90,8 +90,8 @@ class RedisSessions:
             self._redis.delete(KEY_PREFIX + row_id)
 
     def can_be_prolonged(self, row: SessionRow, pause: timedelta) -> bool:
-        """Whether using the session now moves its end by at least `pause`."""
-        return min(row.now + self._idle, row.created_at + self._lifetime) - row.expires_at >= pause
+        """See the port."""
+        return can_be_prolonged(row, pause, idle=self._idle, lifetime=self._lifetime)
 
     def _run(self, script: str, row_id: str, *content: bytes) -> object:
         idle, lifetime = self._idle // _MILLISECOND, self._lifetime // _MILLISECOND

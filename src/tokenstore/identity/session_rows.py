@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, ColumnElement, case, delete, insert, select, type_coerce, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
-from tokenstore.identity.session_store import SessionRow
-from tokenstore.store.base import Instant, db_now, from_now, milliseconds
+from tokenstore.identity.session_store import SessionRow, can_be_prolonged
+from tokenstore.store.base import db_now, from_now, next_end
 from tokenstore.store.engine import Database
+from tokenstore.store.hot_read import HotRead
 from tokenstore.store.tables import session as table
 
 _PURGED_AT_ONCE = 100
+
+_READ = select(table.c.sealed, table.c.created_at, table.c.expires_at, db_now()).where(table.c.id == bindparam("id"))
 
 
 class SessionRows:
@@ -22,17 +25,17 @@ class SessionRows:
 
     def __init__(self, database: Database, *, idle: timedelta, lifetime: timedelta) -> None:
         self._database = database
+        self._read = HotRead(database, _READ)
         self._idle = idle
         self._lifetime = lifetime
 
     def read(self, row_id: str) -> SessionRow | None:
         """The session of this id unless it has ended."""
-        statement = select(table.c.sealed, table.c.created_at, table.c.expires_at, db_now().label("now"))
-        with self._database.reading() as connection:
-            found = connection.execute(statement.where(table.c.id == row_id)).one_or_none()
-        if found is None or found.now >= min(found.expires_at, found.created_at + self._lifetime):
+        found = self._read.first({"id": row_id})
+        if found is None:
             return None
-        return SessionRow(found.sealed, found.created_at, found.expires_at, found.now)
+        row = SessionRow(*found)
+        return None if row.now >= min(row.expires_at, row.created_at + self._lifetime) else row
 
     def insert(self, row_id: str, sealed: bytes) -> None:
         """Keep a new session; removes some that have ended, so that the table stays small by itself."""
@@ -60,10 +63,8 @@ class SessionRows:
             connection.execute(delete(table).where(table.c.id == row_id))
 
     def can_be_prolonged(self, row: SessionRow, pause: timedelta) -> bool:
-        """Whether using the session now moves its end by at least `pause`."""
-        return min(row.now + self._idle, row.created_at + self._lifetime) - row.expires_at >= pause
+        """See the port."""
+        return can_be_prolonged(row, pause, idle=self._idle, lifetime=self._lifetime)
 
     def _next_end(self) -> ColumnElement[datetime]:
-        last = type_coerce(table.c.created_at, BigInteger) + milliseconds(self._lifetime)
-        idle = type_coerce(from_now(self._idle), BigInteger)
-        return type_coerce(case((last < idle, last), else_=idle), Instant)
+        return next_end(table.c.created_at, idle=self._idle, lifetime=self._lifetime)

@@ -41,3 +41,8 @@ class SessionStore(Protocol):
 
     def can_be_prolonged(self, row: SessionRow, pause: timedelta) -> bool:
         """Whether using the session now moves its end by at least `pause`."""
+
+
+def can_be_prolonged(row: SessionRow, pause: timedelta, *, idle: timedelta, lifetime: timedelta) -> bool:
+    """The answer of `SessionStore.can_be_prolonged` where sessions end `idle` after use and `lifetime` after birth."""
+    return min(row.now + idle, row.created_at + lifetime) - row.expires_at >= pause

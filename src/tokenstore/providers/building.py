@@ -25,6 +25,7 @@ from tokenstore.providers.placeholders import fill_in
 from tokenstore.providers.presets import PRESETS
 from tokenstore.providers.settings import ProviderSettings, prefix
 
+_WELL_KNOWN = "/.well-known/openid-configuration"
 _LOGIN_DEFAULTS: Mapping[str, object] = {"TYPE": "oidc", "SCOPE": "openid email profile", "PROMPT": ""}
 
 
@@ -133,6 +134,7 @@ def _provider(
             for name, value in checks.parameters(rows.refresh_params)
         ),
         refreshes=rows.refresh_mode == "auto",
+        refresh_idle=timedelta(seconds=rows.refresh_idle_seconds) if rows.refresh_idle_seconds else None,
         audience_style=rows.audience_style,
         refresh_scope=rows.refresh_scope,
         refresh_ends_access=rows.refresh_ends_access,
@@ -193,14 +195,22 @@ def _secrets(rows: ProviderSettings) -> tuple[Secret, ...]:
 
 def _missing_addresses(rows: ProviderSettings, kind: ProviderKind, issuer: str | None, start: str) -> list[str]:
     if rows.discovery_url:
-        why = f"{start}DISCOVERY_URL does not show it; the metadata calls it issuer"
-        return [] if issuer else [f"ISSUER is missing: {why}"]
+        return [] if issuer else [_no_well_known(rows.discovery_url, start)]
     if kind is ProviderKind.OIDC and not (rows.issuer and rows.authorize_url and rows.token_url and rows.jwks_url):
         instead = [f"{start}{name}" for name in ("ISSUER", "AUTHORIZE_URL", "TOKEN_URL", "JWKS_URL")]
         return [f"DISCOVERY_URL is missing: write it, or {', '.join(instead[:-1])} and {instead[-1]}"]
     if kind is ProviderKind.OAUTH2 and not (rows.authorize_url and rows.token_url):
         return [f"AUTHORIZE_URL or {start}TOKEN_URL is missing: write both, or {start}DISCOVERY_URL, or {start}PRESET"]
     return []
+
+
+def _no_well_known(discovery_url: str, start: str) -> str:
+    """What to do about a discovery address that does not show the issuer: mostly it is the issuer itself."""
+    issuer = f"{start}ISSUER as the metadata there names it"
+    if "/.well-known/" in discovery_url or "?" in discovery_url:
+        return f"DISCOVERY_URL does not show the issuer: write {issuer}"
+    usual = discovery_url.rstrip("/") + _WELL_KNOWN
+    return f"DISCOVERY_URL shows no {_WELL_KNOWN}: write {usual}, or, if the address really is another, {issuer}"
 
 
 def _scopes(rows: ProviderSettings, kind: ProviderKind) -> tuple[str, ...]:

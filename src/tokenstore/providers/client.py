@@ -35,6 +35,7 @@ from tokenstore.errors import ProviderMisconfigured, ProviderUnavailable
 from tokenstore.providers import wire
 from tokenstore.providers.accounts import AccountReader
 from tokenstore.providers.answers import CLIENT_REFUSALS, read_token_response
+from tokenstore.providers.cached import Clock
 from tokenstore.providers.credentials import Credentials, refuses_us
 from tokenstore.providers.discovery import Discovery
 from tokenstore.providers.jwks import KeySets
@@ -45,9 +46,10 @@ from tokenstore.providers.transport import Transport
 
 _log = logging.getLogger(__name__)
 
-EndpointName = Literal["authorize", "token", "refresh"]
+REVOCATION_SECONDS = 12.0
+"""Deadline of a revocation, over all our secrets."""
 
-_BY_ACCESS_TOKEN = frozenset({"bearer", "github-grant"})
+EndpointName = Literal["authorize", "token", "refresh"]
 
 
 def _utc_now() -> datetime:
@@ -63,8 +65,13 @@ class HttpProviderClient:
         discovery: Discovery,
         keys: KeySets,
         now: Callable[[], datetime] = _utc_now,
+        *,
+        revocation_seconds: float = REVOCATION_SECONDS,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._transport = transport
+        self._revocation_seconds = revocation_seconds
+        self._clock = clock
         self._discovery = discovery
         self._credentials = Credentials()
         self._accounts = AccountReader(transport, discovery, keys, now)
@@ -89,6 +96,7 @@ class HttpProviderClient:
             provider,
             lambda client: wire.code_request(client, endpoint, attempt, code),
             self._account_fields(provider),
+            self._clock() + provider.rotation.deadline.total_seconds(),
         )
 
     def refresh(
@@ -99,20 +107,28 @@ class HttpProviderClient:
         granted: frozenset[str],
         account: Account | None = None,
     ) -> Outcome:
-        """One POST to the refresh endpoint; tokens of another account are refused."""
+        """One POST to the refresh endpoint; tokens of another account are refused.
+
+        Metadata that has to be fetched first counts in the deadline: the lease of the token lasts no longer.
+        """
         if not wire.can_express(provider, asked):
             return ScopeRefused("invalid_target")
+        deadline = provider.rotation.deadline.total_seconds()
+        ends = self._clock() + deadline
         endpoint = self._endpoint(provider, "refresh")
+        if ends - self._clock() < deadline / 2:
+            return Unavailable("metadata-late")
         outcome = self._token_call(
             provider,
             lambda client: wire.refresh_request(client, endpoint, refresh_token, asked, granted),
             self._account_fields(provider)[:1],
+            ends,
         )
         if not isinstance(outcome, Granted):
             return outcome
         if account is not None and shows_another(provider, account, outcome.tokens):
             _log.error("provider %s: a refresh brought tokens of another account or issuer", provider.id)
-            return Refused(ACCOUNT_CHANGED)
+            return Refused(ACCOUNT_CHANGED, received=outcome.tokens)
         extra = {name: value for name, value in outcome.tokens.extra.items() if name in provider.keep_fields}
         return Granted(replace(outcome.tokens, extra=extra))
 
@@ -121,28 +137,21 @@ class HttpProviderClient:
         return self._accounts.identify(provider, attempt, tokens)
 
     def revoke(self, provider: Provider, token: Secret) -> RevocationResult:
-        """One revocation call; an answer other than success is FAILED and may be tried again later.
+        """One revocation call, with each of our secrets until one is taken, all within one deadline.
 
-        Where the provider takes only access tokens and refuses this one, it is spent as a refresh token for one that
-        can be revoked.
+        An answer other than success is FAILED and may be tried again later.
         """
-        result = self._revoke(provider, token)
-        if result is not RevocationResult.FAILED or provider.revoke_style not in _BY_ACCESS_TOKEN:
-            return result
-        try:
-            outcome = self.refresh(provider, token, Asked(), frozenset())
-        except (ProviderUnavailable, ProviderMisconfigured):
-            return result
-        return self._revoke(provider, outcome.tokens.access_token) if isinstance(outcome, Granted) else result
-
-    def _revoke(self, provider: Provider, token: Secret) -> RevocationResult:
         result = RevocationResult.UNSUPPORTED
-        for client in self._credentials.in_order(provider):
+        ends = self._clock() + self._revocation_seconds
+        for tried, client in enumerate(self._credentials.in_order(provider)):
+            left = ends - self._clock()
+            if tried and left < self._revocation_seconds / 2:
+                break
             try:
                 request = self._revocation_request(client, token)
                 if request is None:
                     return RevocationResult.UNSUPPORTED
-                response = self._transport.send(provider.id, request)
+                response = self._transport.send(provider.id, replace(request, deadline=left))
             except (TransportError, ProviderUnavailable, ProviderMisconfigured) as exc:
                 _log.warning("provider %s: revocation failed: %s", provider.id, _reason(exc))
                 return RevocationResult.FAILED
@@ -176,14 +185,15 @@ class HttpProviderClient:
             )
         return found
 
-    def _token_call(self, provider: Provider, build: Callable[[Provider], Request], keep: tuple[str, ...]) -> Outcome:
-        """One call with each of our secrets until one is taken, all within the deadline of one call."""
+    def _token_call(
+        self, provider: Provider, build: Callable[[Provider], Request], keep: tuple[str, ...], ends: float
+    ) -> Outcome:
+        """One call with each of our secrets until one is taken, all over by `ends` (monotonic)."""
         clients = iter(self._credentials.in_order(provider))
         deadline = provider.rotation.deadline.total_seconds()
-        ends = time.monotonic() + deadline
-        outcome = self._ask(next(clients), build, keep, deadline)
+        outcome = self._ask(next(clients), build, keep, ends - self._clock())
         for client in clients:
-            left = ends - time.monotonic()
+            left = ends - self._clock()
             if not refuses_us(outcome) or left < deadline / 2:
                 break
             outcome = self._ask(client, build, keep, left)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tokenstore.core.metrics import Metrics
 from tokenstore.core.model import (
+    PAUSED,
     Account,
     Asked,
     Attempt,
@@ -16,6 +17,7 @@ from tokenstore.core.model import (
     Provider,
     RevocationResult,
     TokenSet,
+    Unavailable,
 )
 from tokenstore.core.ports import CallbackIssuer, Identified, ProviderClient
 from tokenstore.core.secret import Secret
@@ -90,5 +92,7 @@ class CountedClient:
 
 
 def _word(result: Outcome | Identified) -> str:
-    """`granted`, `scope-refused` … and `identified`."""
+    """`granted`, `scope-refused` … and `identified`; `paused` where nothing was sent."""
+    if isinstance(result, Unavailable) and result.reason == PAUSED:
+        return PAUSED
     return _INNER_CAPITAL.sub("-", type(result).__name__).lower()

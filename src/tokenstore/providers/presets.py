@@ -11,6 +11,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a fact was read. `part` says what was read of it or in what form, if not the page as a whole."""
+
+    title: str
+    address: str
+    part: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
     """A known provider.
@@ -22,15 +31,27 @@ class Preset:
     """
 
     rows: Mapping[str, object]
-    pages: tuple[str, ...]
+    pages: tuple[Page, ...]
     read: str
     open: str = ""
     vars: Mapping[str, str] = field(default_factory=dict)
 
 
+_GITHUB_PKCE = Page(
+    "PKCE support for OAuth and GitHub App authentication",
+    "https://github.blog/changelog/2025-07-14-pkce-support-for-oauth-and-github-app-authentication/",
+    "its text elsewhere",
+)
+_GITHUB_GRANT = Page(
+    "Delete an app authorization",
+    "https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-authorization",
+    "its text in clients made from GitHub's API description",
+)
+
 PRESETS: Final[Mapping[str, Preset]] = {
     # Access tokens without an end and no refresh token; scopes come back with commas between them; errors come with
-    # HTTP 200.
+    # HTTP 200. PKCE is checked where it is sent. Deleting a grant takes an access token that is still valid, and ends
+    # all tokens of the app for that person; OAuth Apps and GitHub Apps alike.
     "github": Preset(
         rows={
             "TYPE": "oauth2",
@@ -46,15 +67,18 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "MD_URL": "https://github.com",
         },
         pages=(
-            "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps",
-            "https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-authorization",
+            Page(
+                "Authorizing OAuth apps",
+                "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps",
+                "a copy older than PKCE there",
+            ),
+            _GITHUB_PKCE,
+            _GITHUB_GRANT,
         ),
         read="2026-11-22",
-        open="Whether the PKCE parameters, which are sent, are checked: the copy that was read says they are not. The "
-        "second page was read earlier in the month.",
     ),
-    # Expiring user tokens (the app's choice): 8 h, and six months for the single-use refresh token, whose use ends the
-    # old access token as well. The app's permissions stand in place of scopes.
+    # Expiring user tokens (the app's choice, on unless it opts out): 8 h, and six months for the single-use refresh
+    # token, whose use ends the old access token as well. The app's permissions stand in place of scopes.
     "github-app": Preset(
         rows={
             "TYPE": "oauth2",
@@ -70,11 +94,21 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "MD_NAME": "GitHub",
             "MD_URL": "https://github.com",
         },
-        pages=("https://docs.github.com/en/developers/apps/refreshing-user-to-server-access-tokens",),
+        pages=(
+            Page(
+                "Refreshing user access tokens",
+                "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/"
+                "refreshing-user-access-tokens",
+            ),
+            _GITHUB_PKCE,
+            _GITHUB_GRANT,
+        ),
         read="2026-11-22",
-        open="Whether the PKCE parameters, which are sent, are checked; that a grant is deleted as an OAuth App's is.",
     ),
-    # A refresh token comes with access_type=offline and only where the person consents; normally it stays the same.
+    # A refresh token comes with access_type=offline, the first time that the person consents; refreshing brings no
+    # other one. It ends after six months without use, and, while the app is "in testing", after seven days if more is
+    # asked for than name, address and profile. There are 100 for one account and client: one more quietly ends the
+    # oldest. Revoking an access token ends its refresh token.
     "google": Preset(
         rows={
             "TYPE": "oidc",
@@ -85,17 +119,30 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "AUTHORIZE_PARAMS": {"access_type": "offline"},
             "PROMPT": "consent",
             "ROTATION": "none",
+            "REFRESH_IDLE_SECONDS": 15_552_000,
             "REVOCATION": "grant",
             "MD_NAME": "Google",
         },
-        pages=("https://developers.google.com/identity/protocols/oauth2",),
+        pages=(
+            Page(
+                "Using OAuth 2.0 to Access Google APIs",
+                "https://developers.google.com/identity/protocols/oauth2",
+                "Refresh token expiration, as of May 2025",
+            ),
+            Page(
+                "Using OAuth 2.0 for Web Server Applications",
+                "https://developers.google.com/identity/protocols/oauth2/web-server",
+                "refreshing, revocation and time-based access",
+            ),
+        ),
         read="2026-11-22",
-        open="Read in part. That a refresh token comes only with consent and stays the same; the present limit of live "
-        "ones for one account and client; that revoking one ends the whole grant; that an app in testing loses them "
-        "after seven days.",
+        open="That prompt=consent brings a refresh token again and not only the first time: programs in use rely on "
+        "it. Others quote Google that a revocation ends the tokens of all clients of the same project: then two "
+        "entries of one project end each other's links of an account.",
     ),
-    # A used refresh token is not revoked; a new one comes only where offline_access is asked for again, so the scope
-    # is sent on refresh. `tenant` is the directory's id: with `common` the metadata name no issuer to compare with.
+    # A used refresh token is not revoked and lives 90 days; a new one comes only where offline_access is asked for
+    # again, so the scope is sent on refresh, though it is optional there. `tenant` is the directory's id, also for
+    # personal accounts: `common` has a template for an issuer, with nothing to compare it with.
     "microsoft": Preset(
         rows={
             "TYPE": "oidc",
@@ -106,14 +153,42 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "PROMPT": "",
             "REFRESH_SCOPE": "granted",
             "ROTATION": "keep-old",
+            "REFRESH_IDLE_SECONDS": 7_776_000,
             "REVOKE_STYLE": "none",
             "MD_NAME": "Microsoft",
         },
-        pages=("https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow",),
+        pages=(
+            Page(
+                "Microsoft identity platform and OAuth 2.0 authorization code flow",
+                "https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow",
+                "authorization, errors and refresh",
+            ),
+            Page(
+                "Refresh tokens in the Microsoft identity platform",
+                "https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens",
+            ),
+            Page(
+                "OpenID Connect on the Microsoft identity platform",
+                "https://learn.microsoft.com/en-us/entra/identity-platform/v2-protocols-oidc",
+                "metadata and sign-in",
+            ),
+            Page(
+                "Access tokens in the Microsoft identity platform",
+                "https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens",
+                "Validate the issuer",
+            ),
+            Page(
+                "Revoking Azure AAD refresh token",
+                "https://learn.microsoft.com/en-us/answers/questions/2151518/revoking-azure-aad-refresh-token",
+                "an answer of its support",
+            ),
+        ),
         read="2026-11-22",
-        open="That there is no revocation endpoint, and the form of the issuer where VARS names no directory id.",
+        open="That there is no revocation endpoint: no page says so, but none names one, and its support knows only "
+        "how to end all sessions of a person.",
     ),
-    # 2 h; a refresh ends both old tokens and wants the redirect URI again.
+    # 2 h; a refresh ends both old tokens and wants the redirect URI again. PKCE is recommended for servers too. One
+    # record holds both tokens, so that revoking either ends both.
     "gitlab": Preset(
         rows={
             "TYPE": "oidc",
@@ -126,11 +201,20 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "MD_NAME": "GitLab",
         },
         vars={"host": "gitlab.com"},
-        pages=("https://docs.gitlab.com/api/oauth2/",),
+        pages=(
+            Page("OAuth 2.0 identity provider API", "https://docs.gitlab.com/api/oauth2/", "flows and refresh"),
+            Page(
+                "Doorkeeper, on which it is built",
+                "https://github.com/doorkeeper-gem/doorkeeper/blob/main/lib/doorkeeper/revocable_tokens/"
+                "revocable_refresh_token.rb",
+                "source",
+            ),
+        ),
         read="2026-11-22",
-        open="That revoking a refresh token ends the access token with it.",
     ),
-    # About 20 years; a refresh makes an additional token, so none is made. The other host is sandbox.orcid.org.
+    # About 20 years; a refresh makes an additional token, so none is made. Revoking either token of a pair ends both,
+    # and other pairs of the person stay; the metadata do not name that endpoint. Credentials of the public API get
+    # `openid` or `/authenticate`, with which the public record can be read. The other host is sandbox.orcid.org.
     "orcid": Preset(
         rows={
             "TYPE": "oidc",
@@ -147,14 +231,40 @@ PRESETS: Final[Mapping[str, Preset]] = {
         },
         vars={"host": "orcid.org"},
         pages=(
-            "https://github.com/ORCID/ORCID-Source/blob/main/orcid-api-web/tutorial/refresh_tokens.md",
-            "https://github.com/ORCID/ORCID-Source/blob/main/orcid-api-web/tutorial/revoke.md",
+            Page(
+                "ORCID authentication with OpenID Connect",
+                "https://github.com/ORCID/ORCID-Source/blob/main/orcid-web/ORCID_AUTH_WITH_OPENID_CONNECT.md",
+            ),
+            Page(
+                "Its metadata",
+                "https://orcid.org/.well-known/openid-configuration",
+                "as others recorded them in October 2026",
+            ),
+            Page(
+                "Get Authenticated iDs",
+                "https://github.com/ORCID/ORCID-Source/blob/main/orcid-api-web/tutorial/get_id.md",
+            ),
+            Page(
+                "Refresh tokens",
+                "https://github.com/ORCID/ORCID-Source/blob/main/orcid-api-web/tutorial/refresh_tokens.md",
+            ),
+            Page(
+                "Revoke an access token",
+                "https://github.com/ORCID/ORCID-Source/blob/main/orcid-api-web/tutorial/revoke.md",
+            ),
+            Page(
+                "AuthorizationServerUtil",
+                "https://github.com/ORCID/ORCID-Source/blob/main/orcid-core/src/main/java/org/orcid/core/oauth/"
+                "authorizationServer/AuthorizationServerUtil.java",
+                "source",
+            ),
         ),
         read="2026-11-22",
-        open="The address of the metadata; whether PKCE, which is sent, is checked; what the public API grants.",
+        open="Whether PKCE, which is sent, is checked: neither tutorial nor metadata name it, and in the source that "
+        "was read the verifier goes no further.",
     ),
-    # One token for each resource server: the first one's refresh token is the link's, so further servers that have to
-    # be refreshed need a provider entry of their own.
+    # One token for each resource server, each with a refresh token of its own, which is valid until it is revoked. The
+    # first one's is the link's, so further servers that have to be refreshed need a provider entry of their own.
     "globus": Preset(
         rows={
             "TYPE": "oidc",
@@ -168,27 +278,60 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "MD_URL": "https://www.globus.org",
         },
         pages=(
-            "https://docs.globus.org/api/auth/reference/",
-            "https://globus-sdk-python.readthedocs.io/en/latest/tutorial.html",
+            Page(
+                "Globus SDK for Python: Tutorial",
+                "https://github.com/globus/globus-sdk-python/blob/main/docs/tutorial.rst",
+            ),
+            Page(
+                "Globus SDK for Python: services/auth",
+                "https://github.com/globus/globus-sdk-python/tree/main/src/globus_sdk/services/auth",
+                "source: access_type, other_tokens, revocation",
+            ),
+            Page("Globus Auth API Reference", "https://docs.globus.org/api/auth/reference/", "its opening"),
         ),
         read="2026-11-22",
-        open="Both pages were read in part; access_type and the form of other_tokens are those of programs in use. How "
-        "long refresh tokens live, whether they rotate (taken to be strict) and what revoking one ends.",
+        open="Whether a refresh brings a new refresh token, which the SDK takes if it comes (taken to be strict); "
+        "whether one that is not used ends; what revoking one ends; whether PKCE, which is sent, is checked where "
+        "there is a client secret: the SDK sends none there.",
     ),
-    # Refresh tokens have to be allowed for the client at its registration.
+    # It runs OA4MP. Whether there are refresh tokens and how long they live is chosen at the client's registration;
+    # offline_access changes nothing (and would want prompt=consent). A refresh brings a new refresh token. PKCE is
+    # taken from any client. Further scopes are `profile` and `edu.uiuc.ncsa.myproxy.getcert`; the client gets those
+    # that it is registered for. The other host is test.cilogon.org.
     "cilogon": Preset(
         rows={
             "TYPE": "oidc",
-            "DISCOVERY_URL": "https://cilogon.org/.well-known/openid-configuration",
+            "DISCOVERY_URL": "https://{host}/.well-known/openid-configuration",
+            "TOKEN_AUTH_METHOD": "client_secret_post",
             "SCOPE": "openid email org.cilogon.userinfo",
             "PROMPT": "",
             "MD_NAME": "CILogon",
             "MD_URL": "https://www.cilogon.org",
         },
-        pages=("https://www.cilogon.org/oidc",),
-        read="",
-        open="The page could not be read. Addresses and scopes are those that programs in use have; whether "
-        "offline_access is taken, whether refresh tokens rotate (taken to be strict) and revocation are not confirmed.",
+        vars={"host": "cilogon.org"},
+        pages=(
+            Page("OpenID Connect (OIDC)", "https://www.cilogon.org/oidc", "registration, endpoints and scopes"),
+            Page("OIDC Clients", "https://www.cilogon.org/comanage/oidc-clients", "its opening"),
+            Page(
+                "Metadata of its test server",
+                "https://test.cilogon.org/.well-known/openid-configuration",
+                "as others recorded them",
+            ),
+            Page("OA4MP: Scopes", "https://oa4mp.org/common/configuration/scopes.html"),
+            Page("OA4MP: Refresh Tokens", "https://oa4mp.org/client/manuals/oa2-refresh-tokens.html"),
+            Page(
+                "OA4MP: Service Tag", "https://oa4mp.org/server/dtd/server-dtd-service-tag.html", "rtGracePeriod, PKCE"
+            ),
+            Page("OA4MP: The Discovery Service", "https://oa4mp.org/server/manuals/discovery.html"),
+            Page(
+                "OA4MP: Supported Specifications",
+                "https://oa4mp.org/common/configuration/supported-specifications.html",
+            ),
+        ),
+        read="2026-11-22",
+        open="How long a used refresh token still works: OA4MP lets it live on unless server or client say otherwise "
+        "(rtGracePeriod), and what CILogon says was not found, so it is taken to be strict. What revoking a refresh "
+        "token ends. Its own page was not read as far as refresh tokens.",
     ),
     # Whether it rotates is the realm's choice ("Revoke Refresh Token"), so that stays unknown = strict. Revoking a
     # token drops the person's consent.
@@ -200,14 +343,20 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "REVOCATION": "grant",
         },
         pages=(
-            "https://www.keycloak.org/securing-apps/oidc-layers",
-            "https://github.com/keycloak/keycloak/issues/12916",
+            Page(
+                "Securing applications and services with OpenID Connect",
+                "https://www.keycloak.org/securing-apps/oidc-layers",
+                "earlier in the month",
+            ),
+            Page("Keycloak issue 12916", "https://github.com/keycloak/keycloak/issues/12916"),
         ),
         read="2026-11-22",
-        open="How the realm rotates: say it with ROTATION. The first page was read earlier in the month.",
+        open="How the realm rotates: say it with ROTATION.",
     ),
     # Acts for people, not as a bot: user scopes, and the token beside the bot's at linking. Without token rotation (the
-    # app's choice) tokens have no end; with it 12 h and a single-use refresh token, answered unnested.
+    # app's choice) tokens have no end; with it 12 h and a single-use refresh token, answered unnested. PKCE stays off:
+    # an app has to turn it on, cannot turn it off, counts as a public client from then on, and its refresh tokens end
+    # after 30 days.
     "slack": Preset(
         rows={
             "TYPE": "oauth2",
@@ -229,16 +378,24 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "MD_URL": "https://slack.com",
         },
         pages=(
-            "https://docs.slack.dev/reference/methods/oauth.v2.access",
-            "https://docs.slack.dev/authentication/using-token-rotation",
+            Page("oauth.v2.access", "https://docs.slack.dev/reference/methods/oauth.v2.access", "Usage info"),
+            Page("Using token rotation", "https://docs.slack.dev/authentication/using-token-rotation", "its opening"),
+            Page("Using PKCE", "https://docs.slack.dev/authentication/using-pkce", "Considerations"),
+            Page("PKCE is now generally available", "https://docs.slack.dev/changelog/2026/03/30/pkce", "its opening"),
+            Page("auth.revoke", "https://api.slack.com/methods/auth.revoke", "its opening"),
+            Page(
+                "Slack SDK for Python: rotator.py",
+                "https://github.com/slackapi/python-slack-sdk/blob/main/slack_sdk/oauth/token_rotation/rotator.py",
+                "source",
+            ),
         ),
         read="2026-11-22",
-        open="Both were read in part: user_scope, nesting and the fields of auth.test are those of programs in use. "
-        "What the answer to a refresh of a person's token looks like; whether PKCE, which is named there, is taken "
-        "from every app, so that it stays off here.",
+        open="user_scope, the nesting at linking and the fields of auth.test are those of programs in use. Whether the "
+        "refresh token ends with the access token that auth.revoke ends.",
     ),
     # No expires_in: the session's length is the organisation's choice, so DEFAULT_EXPIRES_IN is left to the operator.
-    # The address of the organisation comes with each token. The other host is test.salesforce.com.
+    # Rotation is the app's choice, and then a used refresh token is gone. Revoking a refresh token ends its access
+    # tokens. The address of the organisation comes with each token. The other host is test.salesforce.com.
     "salesforce": Preset(
         rows={
             "TYPE": "oauth2",
@@ -254,14 +411,27 @@ PRESETS: Final[Mapping[str, Preset]] = {
         },
         vars={"host": "login.salesforce.com"},
         pages=(
-            "https://help.salesforce.com/apex/HTViewHelpDoc?id=remoteaccess_oauth_refresh_token_flow.htm",
-            "https://developer.salesforce.com/docs/atlas.en-us.256.0.apexref.meta/apexref/apex_class_Auth_OauthToken.htm",
+            Page(
+                "OAuth 2.0 Refresh Token Flow for Renewed Sessions",
+                "https://help.salesforce.com/apex/HTViewHelpDoc?id=remoteaccess_oauth_refresh_token_flow.htm",
+                "its opening",
+            ),
+            Page(
+                "Revoking OAuth Tokens",
+                "https://developer.salesforce.com/docs/atlas.en-us.mobile_sdk.meta/mobile_sdk/oauth_revoking_tokens.htm",
+            ),
+            Page(
+                "OauthToken class",
+                "https://developer.salesforce.com/docs/atlas.en-us.256.0.apexref.meta/apexref/"
+                "apex_class_Auth_OauthToken.htm",
+                "in part",
+            ),
         ),
         read="2026-11-22",
-        open="Read in part: instance_url and id are those of programs in use. That the revocation endpoint stands at "
-        "services/oauth2/revoke; that a refresh repeats instance_url.",
+        open="That every answer, that of a refresh too, has instance_url and id: programs in use take it for granted.",
     ),
-    # Rotating: 90 days unused, 365 days at most; a used refresh token works for 10 minutes more.
+    # Rotating: 90 days unused, 365 days at most; a used refresh token works for 10 minutes more. A refresh that is
+    # refused is answered with HTTP 403.
     "atlassian": Preset(
         rows={
             "TYPE": "oauth2",
@@ -275,20 +445,34 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "PROMPT": "consent",
             "SUBJECT_FIELD": "account_id",
             "ROTATION": "grace(600)",
+            "REFRESH_IDLE_SECONDS": 7_776_000,
             "REVOKE_STYLE": "none",
             "MD_NAME": "Atlassian",
             "MD_URL": "https://www.atlassian.com",
         },
         pages=(
-            "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/",
-            "https://community.developer.atlassian.com/t/refresh-token-expire-after-36000-seconds/60806/2",
+            Page(
+                "OAuth 2.0 (3LO) apps",
+                "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/",
+                "copies of parts",
+            ),
+            Page(
+                "Implementing the Refresh Token Flow",
+                "https://developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens/",
+                "its opening",
+            ),
+            Page(
+                "Refresh token expire after 36000 seconds",
+                "https://community.developer.atlassian.com/t/refresh-token-expire-after-36000-seconds/60806/2",
+                "an answer of its staff",
+            ),
         ),
         read="2026-11-22",
-        open="Read in copies and in an answer of its staff. That there is no revocation endpoint; whether PKCE, "
-        "which is sent, is checked.",
+        open="That there is no revocation endpoint, and whether PKCE, which is sent, is checked: what was read names "
+        "neither, and reports of others say that there is none and that it is not.",
     ),
     # A refresh token with token_access_type=offline, which stays the same; 4 h. Revocation acts on an access token and
-    # ends the refresh token with it.
+    # ends its refresh token and all other access tokens of that one.
     "dropbox": Preset(
         rows={
             "TYPE": "oauth2",
@@ -302,9 +486,18 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "MD_NAME": "Dropbox",
             "MD_URL": "https://www.dropbox.com",
         },
-        pages=("https://dropbox.tech/developers/using-oauth-2-0-with-offline-access",),
+        pages=(
+            Page(
+                "Using OAuth 2.0 with offline access",
+                "https://dropbox.tech/developers/using-oauth-2-0-with-offline-access",
+                "in part",
+            ),
+            Page(
+                "Dropbox SDK for Java: DbxUserAuthRequests",
+                "https://dropbox.github.io/dropbox-sdk-java/api-docs/v8.0.1/com/dropbox/core/v2/auth/"
+                "DbxUserAuthRequests.html",
+            ),
+        ),
         read="2026-11-22",
-        open="Read in part. That revoking an access token ends the refresh token: programs in use do so, the page on "
-        "it was not read.",
     ),
 }

@@ -120,6 +120,12 @@ class ProviderSettings:
         "`never`: an access token is handed out until its end, then the person is asked again.",
         choices=("auto", "never"),
     )
+    refresh_idle_seconds: int | None = setting(
+        None,
+        "Seconds after which an unused refresh token dies; the store uses it before.",
+        least=60,
+        unset="unknown: it is used only to get access tokens",
+    )
     audience_style: str = setting(
         "none",
         "How a wanted audience is expressed.",

@@ -10,7 +10,7 @@ from uuid import uuid5
 
 from sqlalchemy import Connection, delete, select, update
 
-from tokenstore.core.model import AccessToken, Asked, Link, LinkId, TokenSet
+from tokenstore.core.model import AccessToken, Asked, Link, LinkId, ProviderId, TokenSet, UserId
 from tokenstore.core.secret import Secret
 from tokenstore.store.base import from_now
 from tokenstore.store.engine import insert_into
@@ -79,7 +79,12 @@ def seal_access_token(vault: Vault, link: Link, variant: str, tokens: TokenSet) 
 
 def open_access_token(vault: Vault, link: Link, variant: str, sealed: bytes) -> tuple[Secret, dict[str, Any]]:
     """The token and its kept fields. Raises KeyUnavailable."""
-    text = vault.open(sealed, _context(link, variant)).reveal()
+    return open_bound(vault, _context(link, variant), sealed)
+
+
+def open_bound(vault: Vault, context: Context, sealed: bytes) -> tuple[Secret, dict[str, Any]]:
+    """The same of a link that was not read as a whole; `context` by `access_context`."""
+    text = vault.open(sealed, context).reveal()
     if text.startswith(_BARE):
         return Secret(text[1:]), {}
     value, extra = json.loads(text)
@@ -114,10 +119,14 @@ def split_scopes(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _context(link: Link, variant: str) -> Context:
+def access_context(link_id: LinkId, user_id: UserId, provider_id: ProviderId, client_id: str, variant: str) -> Context:
+    """What a link's access token of this variant is bound to; `client_id` is the one it was issued to."""
     # The row has no id of its own; this one binds the variant too.
-    row = uuid5(link.id, variant)
-    return Context(access_token.name, Kind.ACCESS, row, link.user_id, link.provider_id, link.client_id)
+    return Context(access_token.name, Kind.ACCESS, uuid5(link_id, variant), user_id, provider_id, client_id)
+
+
+def _context(link: Link, variant: str) -> Context:
+    return access_context(link.id, link.user_id, link.provider_id, link.client_id, variant)
 
 
 def _drop_oldest(connection: Connection, link_id: LinkId, written: str) -> None:

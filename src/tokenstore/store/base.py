@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, type_coerce
+from sqlalchemy import BigInteger, Dialect, case, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
@@ -60,3 +60,10 @@ def from_now(duration: timedelta | ColumnElement[int]) -> ColumnElement[datetime
     """The instant this long after the database's now (before it, if negative)."""
     shift = milliseconds(duration) if isinstance(duration, timedelta) else duration
     return type_coerce(type_coerce(db_now(), BigInteger) + shift, Instant)
+
+
+def next_end(created_at: ColumnElement[datetime], *, idle: timedelta, lifetime: timedelta) -> ColumnElement[datetime]:
+    """When that ends which was made then and is used at the database's now: after `idle`, but within `lifetime`."""
+    last = type_coerce(created_at, BigInteger) + milliseconds(lifetime)
+    unused = type_coerce(from_now(idle), BigInteger)
+    return type_coerce(case((last < unused, last), else_=unused), Instant)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, true, update
 
-from tokenstore.core.model import AuditEvent, Identity, Link, LinkId, LinkState
+from tokenstore.core.model import AuditEvent, Chosen, Identity, Link, LinkId, LinkState
 from tokenstore.store.audit import insert_event
 from tokenstore.store.link_part import LinkPart
 from tokenstore.store.link_rows import LINK_COLUMNS, same_row, to_link
@@ -19,24 +19,22 @@ from tokenstore.store.users import lock_user
 class LinkChoices(LinkPart):
     """The choosing part of the `LinkStore` port."""
 
-    def name(self, user: Identity, link_id: LinkId, label: str | None, event: AuditEvent) -> Link | None:
-        """Set or remove the label. None: the user has no such link."""
-        label = storable(label)
+    def choose(
+        self, user: Identity, link_id: LinkId, chosen: Chosen, named: AuditEvent, default: AuditEvent
+    ) -> Link | None:
+        """See the port."""
         with self._database.writing() as connection:
             found = _find(connection, user, link_id)
-            if found is None or found.label == label:
-                return found
-            return _change(connection, found, event, label=label)
-
-    def make_default(self, user: Identity, link_id: LinkId, event: AuditEvent) -> Link | None:
-        """Make the link the default one in place of another. None: the user has no such link."""
-        with self._database.writing() as connection:
-            found = _find(connection, user, link_id)
-            if found is None or found.is_default:
-                return found
-            there = (link.c.user_id == found.user_id, link.c.provider_id == found.provider_id)
-            connection.execute(update(link).where(*there, link.c.is_default == true()).values(is_default=False))
-            return _change(connection, found, event, is_default=True)
+            if found is None:
+                return None
+            label = storable(chosen.label) or None
+            if chosen.label is not None and found.label != label:
+                found = _change(connection, found, named, label=label)
+            if chosen.default and not found.is_default:
+                there = (link.c.user_id == found.user_id, link.c.provider_id == found.provider_id)
+                connection.execute(update(link).where(*there, link.c.is_default == true()).values(is_default=False))
+                found = _change(connection, found, default, is_default=True)
+        return found
 
 
 def _find(connection: Connection, user: Identity, link_id: LinkId) -> Link | None:

@@ -5,7 +5,7 @@ Also the one place where a driver's trouble becomes StorageUnavailable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tokenstore.errors import StorageUnavailable
+from tokenstore.store.hot_connections import HotConnections
 from tokenstore.store.liveness import check_on_checkout
 from tokenstore.store.sqlite_files import make_for_owner
 
@@ -35,15 +36,23 @@ _POOL = {"pool_size": 5, "pool_recycle": 300}
 
 # PostgreSQL's codes for an unknown table or column (migrations not run yet) and for lacking privileges; SQLite's
 # driver calls all of these operational errors by itself.
-_NO_TABLE = frozenset({"42P01", "42703"})
+_UNKNOWN_TABLE = "42P01"
+_NO_TABLE = frozenset({_UNKNOWN_TABLE, "42703"})
 _NO_TABLE_IN_SQLITE = ("no such table", "no such column")
 _NOT_READY = _NO_TABLE | {"42501"}
+# PostgreSQL's classes of codes whose text is about the server and never about a row: connections, who may log in, no
+# such database, resources, shut down. Without a code it is the driver that could not connect, or was cut off.
+_OF_THE_SERVER = ("08", "28", "3D", "53", "57")
+_LONGEST_REASON = 300
 SQLITE_BEGIN = "tokenstore_sqlite_begin"
 """Execution option of an engine or connection: the statement that begins a transaction on SQLite, empty for none."""
 
 
 class Database:
-    """The doors of an engine made ready by `prepare_engine`; safe to share between threads."""
+    """The doors of an engine made ready by `prepare_engine`; safe to share between threads.
+
+    `hot` holds connections for `hot_read`, beside the pool; they are closed when the engine is disposed of.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -53,6 +62,8 @@ class Database:
         self._for_reading = engine.execution_options(**alone)
         # A transaction that reads first and writes later would be refused the lock without waiting for it.
         self._for_writing = engine.execution_options(**{SQLITE_BEGIN: "BEGIN IMMEDIATE"})
+        self.hot = HotConnections(self.detached, engine.dialect.name)
+        event.listen(engine, "engine_disposed", lambda _: self.hot.close())
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -74,7 +85,7 @@ class Database:
             yield connection
 
     def detached(self) -> DBAPIConnection:
-        """A driver's connection, set up as the pool does and no longer the pool's: for `hot_read` to keep and close.
+        """A driver's connection, set up as the pool does and no longer the pool's: the taker's to close.
 
         Raises StorageUnavailable if there is none to be had.
         """
@@ -82,10 +93,6 @@ class Database:
             lent = self._engine.raw_connection()
         lent.detach()
         return cast(DBAPIConnection, lent.dbapi_connection)  # None only after its return to the pool
-
-    def on_dispose(self, close: Callable[[], None]) -> None:
-        """Calls `close` when the engine is disposed of."""
-        event.listen(self._engine, "engine_disposed", lambda _: close())
 
     @property
     def dialect(self) -> Dialect:
@@ -159,11 +166,38 @@ def _translated() -> Iterator[None]:
 
 
 def _unavailable(error: SQLAlchemyError) -> StorageUnavailable:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    debug = type(cause).__name__
-    if getattr(cause, "sqlstate", None) in _NO_TABLE or str(cause).startswith(_NO_TABLE_IN_SQLITE):
-        debug += ": a table or column is missing, run flask db upgrade"
+    mend = "a table or column is missing, run flask db upgrade" if lacks_something(error) else reason_of(error)
+    debug = f"{type(_cause_of(error)).__name__}: {mend}" if mend else type(_cause_of(error)).__name__
     return StorageUnavailable("The database cannot be used at present. Ask again.", debug=debug)
+
+
+def lacks_something(error: SQLAlchemyError) -> bool:
+    """Whether a table or column is not there."""
+    cause = _cause_of(error)
+    return getattr(cause, "sqlstate", None) in _NO_TABLE or str(cause).startswith(_NO_TABLE_IN_SQLITE)
+
+
+def lacks_a_table(error: SQLAlchemyError) -> bool:
+    """Whether a table is not there."""
+    cause = _cause_of(error)
+    return getattr(cause, "sqlstate", None) == _UNKNOWN_TABLE or str(cause).startswith("no such table")
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """What the driver says of a server or file that cannot be used, in one line for operators.
+
+    Empty where its text may hold something of a row. It never holds the password.
+    """
+    cause = _cause_of(error)
+    code = getattr(cause, "sqlstate", None)
+    if not isinstance(error, OperationalError) or (code is not None and not code.startswith(_OF_THE_SERVER)):
+        return ""
+    return " ".join(str(cause).split())[:_LONGEST_REASON]
+
+
+def _cause_of(error: SQLAlchemyError) -> BaseException:
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    return cause or error
 
 
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

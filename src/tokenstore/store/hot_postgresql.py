@@ -25,8 +25,8 @@ class PostgresRunner:
         self._names: dict[str, bytes] = {}
         self._loaders: dict[str, list[Callable[[bytes], Any]]] = {}
 
-    def __call__(self, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
-        """The first row, None if there is none; every value is sent as its text."""
+    def __call__(self, sql: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """The rows; every value is sent as its text."""
         texts = [str(value).encode() for value in values]
         if any(b"\0" in one for one in texts):
             # The library takes texts as C strings: what follows a NUL would be cut off, and another row be found.
@@ -36,11 +36,15 @@ class PostgresRunner:
         else:
             result = self._pgconn.exec_params(sql.encode(), texts, None, None, Format.BINARY)
         self._check(result, ExecStatus.TUPLES_OK)
-        if not result.ntuples:
-            return None
-        fields = [result.get_value(0, index) for index in range(result.nfields)]
         loaders = self._loaders.get(sql) or self._loaders_of(sql, result)
-        return [None if value is None else load(value) for load, value in zip(loaders, fields, strict=True)]
+        columns = range(result.nfields)
+        return [
+            [
+                None if value is None else load(value)
+                for load, value in zip(loaders, [result.get_value(row, column) for column in columns], strict=True)
+            ]
+            for row in range(result.ntuples)
+        ]
 
     def _name(self, sql: str) -> bytes:
         if sql not in self._names:

@@ -1,27 +1,27 @@
 """Storing links that come from the reference implementation, behind whatever has happened here since.
 
-Under the lock of the user's row, as linking is; one transaction for each, so that a stopped import goes on.
+Under the lock of the user's row, as linking is; one transaction for each, so that a stopped import goes on. What was
+done here is read from the events, which stay when the keeper has removed the rows that they are about.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, Select, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, insert, select, update
 
 from tokenstore.core.importing import Fate, ImportedLink
-from tokenstore.core.model import AuditEvent, Identity, LinkId, LinkState, UserId
+from tokenstore.core.model import AuditEvent, Identity, LinkId, LinkState, ProviderId, UserId
 from tokenstore.store.access_tokens import join_scopes
 from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now
 from tokenstore.store.engine import Database, insert_into
 from tokenstore.store.link_rows import FREE, HEALTHY, has_default, refresh_context
-from tokenstore.store.tables import access_token, link, user_account
+from tokenstore.store.tables import audit_event, link, user_account
 from tokenstore.vault.vault import Vault
-
-_IN_USE = link.c.last_refresh_at.is_not(None) | exists().where(access_token.c.link_id == link.c.id)
 
 
 class SqlLinkImports:
@@ -30,11 +30,12 @@ class SqlLinkImports:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
+        self._names: dict[ProviderId, Collection[str]] = {}
 
     def judge(self, new: ImportedLink) -> Fate:
         """See LinkImports.judge."""
         with self._database.reading() as connection:
-            return _fate(connection.execute(_present(new)).first(), new)
+            return self._fate(connection, connection.execute(_present(new)).first(), new)
 
     def put(self, new: ImportedLink, event: AuditEvent) -> Fate:
         """See LinkImports.put. Raises KeyUnavailable, StorageUnavailable."""
@@ -42,17 +43,44 @@ class SqlLinkImports:
         with self._database.writing() as connection:
             user_id = _owner(connection, new.user)
             row = connection.execute(_present(new).with_for_update(key_share=True, of=link)).first()
-            fate = _fate(row, new)
+            fate = self._fate(connection, row, new)
             if fate is Fate.IMPORTED:
                 link_id = self._insert(connection, user_id, new)
             elif fate is Fate.RENEWED and row is not None:
                 link_id = row.id
-                values = {**self._tokens(link_id, user_id, new), "version": link.c.version + 1}
+                moved = {"version": link.c.version + 1, "grant_version": link.c.version + 1}
+                values = {**self._tokens(link_id, user_id, new), **moved}
                 connection.execute(update(link).where(link.c.id == link_id).values(values))
             else:
                 return fate
             insert_event(connection, replace(event, link_id=link_id))
         return fate
+
+    def _fate(self, connection: Connection, present: Row[*tuple[Any, ...]] | None, new: ImportedLink) -> Fate:
+        """What a person does here counts more than anything the reference has, and whenever it is done.
+
+        A link that was neither made nor refreshed here is an earlier import. The reference may have gone on after it,
+        and only its newest token is worth anything.
+        """
+        if present is None:
+            # Which account was unlinked is no longer known. The reference seals at each refresh, so it knows no better.
+            removed = self._happened(connection, "link.removed", new, *_of(new.user))
+            return Fate.UNLINKED_SINCE if removed else Fate.IMPORTED
+        if present.state == LinkState.REVOKED:
+            return Fate.UNLINKED_SINCE
+        made_here = audit_event.c.link_id == present.id
+        if present.last_refresh_at is not None or self._happened(connection, "link.created", new, made_here):
+            return Fate.LINKED_SINCE
+        return Fate.RENEWED if new.sealed_at > present.linked_at else Fate.ALREADY_IMPORTED
+
+    def _happened(self, connection: Connection, action: str, new: ImportedLink, *where: ColumnElement[bool]) -> bool:
+        """Whether there is such an event at the provider, whatever it was called then."""
+        provider_id = new.provider.id
+        if provider_id not in self._names:
+            self._names[provider_id] = _names(connection, provider_id)
+        columns = audit_event.c
+        there = exists().where(columns.provider_id.in_(self._names[provider_id]), columns.action == action, *where)
+        return bool(connection.execute(select(there)).scalar_one())
 
     def _insert(self, connection: Connection, user_id: UserId, new: ImportedLink) -> LinkId:
         link_id = LinkId(uuid4())
@@ -66,6 +94,7 @@ class SqlLinkImports:
             "account_email_verified": False,
             "is_default": ~has_default(user_id, new.provider.id),
             "version": 1,
+            "grant_version": 1,
         }
         connection.execute(insert(link).values(values))
         return link_id
@@ -90,6 +119,8 @@ class SqlLinkImports:
             "scopes_requested": scopes,
             "scopes_granted": scopes,
             "linked_at": new.sealed_at,
+            # The keeper works out by itself when there is something to do.
+            "due_at": db_now(),
         }
 
 
@@ -109,7 +140,7 @@ def _present(new: ImportedLink) -> Select[*tuple[Any, ...]]:
     """The link to this account that is here already, revoked or not."""
     columns = link.c
     return (
-        select(columns.id, columns.state, columns.linked_at, _IN_USE.label("in_use"))
+        select(columns.id, columns.state, columns.linked_at, columns.last_refresh_at)
         .join_from(link, user_account, columns.user_id == user_account.c.id)
         .where(
             user_account.c.issuer == new.user.issuer,
@@ -121,16 +152,17 @@ def _present(new: ImportedLink) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _fate(present: Row[*tuple[Any, ...]] | None, new: ImportedLink) -> Fate:
-    """What a person does here counts more than anything the reference has.
+def _of(user: Identity) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return audit_event.c.user_issuer == user.issuer, audit_event.c.user_subject == user.subject
 
-    A link that was neither made nor refreshed here has no access token: only an import leaves one so. The reference may
-    have gone on after it, and only its newest token is worth anything.
-    """
-    if present is None:
-        return Fate.IMPORTED
-    if present.state == LinkState.REVOKED:
-        return Fate.UNLINKED_SINCE
-    if present.in_use:
-        return Fate.LINKED_SINCE
-    return Fate.RENEWED if new.sealed_at > present.linked_at else Fate.ALREADY_IMPORTED
+
+def _names(connection: Connection, provider_id: ProviderId) -> Collection[str]:
+    """The ids that the provider has and had, since events keep the id of their time."""
+    columns = audit_event.c
+    known: set[str] = set()
+    found: set[str] = {provider_id}
+    while found:
+        known |= found
+        moved = select(columns.reason).where(columns.provider_id.in_(found), columns.action == "link.moved").distinct()
+        found = set(connection.scalars(moved)) - known
+    return known

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, true, update
 
-from tokenstore.core.model import Account, Link, LinkId, LinkState, ProviderId, UserId
+from tokenstore.core.due import next_due
+from tokenstore.core.model import Account, Doubt, Link, LinkId, LinkState, Provider, ProviderId, TokenSet, UserId
 from tokenstore.core.ports import Failure
 from tokenstore.store.access_tokens import split_scopes
 from tokenstore.store.base import db_now, from_now
@@ -16,7 +18,13 @@ from tokenstore.store.tables import link
 from tokenstore.vault.envelope import Context, Kind
 
 FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
-HEALTHY: dict[str, Any] = {"fail_count": 0, "next_try_at": None, "last_error": None, "last_error_at": None}
+HEALTHY: dict[str, Any] = {
+    "fail_count": 0,
+    "next_try_at": None,
+    "last_error": None,
+    "last_error_at": None,
+    "doubt": None,
+}
 """Columns of a link that nobody leases, and of one whose last refresh did not fail."""
 
 # Not `IS NOT NULL`: after an UPDATE to NULL, SQLite 3.38 and later may return the opposite of it.
@@ -50,6 +58,7 @@ LINK_COLUMNS = (
     link.c.last_used_at,
     link.c.last_error,
     link.c.last_error_at,
+    link.c.doubt,
 )
 """What a SELECT or RETURNING starts with so that `to_link` can read the row."""
 
@@ -78,6 +87,7 @@ def to_link(row: Sequence[Any]) -> Link:
         last_used_at,
         last_error,
         last_error_at,
+        doubt,
     ) = row[: len(LINK_COLUMNS)]
     return Link(
         id=link_id,
@@ -101,17 +111,29 @@ def to_link(row: Sequence[Any]) -> Link:
         last_used_at=last_used_at,
         last_error=last_error,
         last_error_at=last_error_at,
+        doubt=None if doubt is None else Doubt(doubt),
     )
 
 
 def failed(failure: Failure) -> dict[str, Any]:
     """Columns of a link whose refresh failed so."""
+    doubt = {} if failure.doubt is None else {"doubt": failure.doubt}
     return {
         "fail_count": link.c.fail_count + (1 if failure.counts else 0),
         "next_try_at": from_now(failure.retry_in),
+        "due_at": from_now(failure.retry_in),
         "last_error": failure.reason,
         "last_error_at": db_now(),
+        **doubt,
     }
+
+
+def due_after(provider: Provider, link_id: LinkId, tokens: TokenSet, elapsed: timedelta) -> Any:
+    """What `due_at` becomes for a link with a refresh token that got these tokens, asked for `elapsed` ago."""
+    lives = (tokens.expires_in, tokens.refresh_expires_in)
+    access, refresh = (None if life is None else life - elapsed for life in lives)
+    due_in = next_due(provider, link_id, access, refresh)
+    return None if due_in is None else from_now(due_in)
 
 
 def refresh_context(link_id: LinkId, user_id: UserId, provider_id: ProviderId, client_id: str) -> Context:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
 
 from tokenstore.core.model import Asked, AuditEvent, Identity, Link, LinkId, LinkState, ProviderId, UserId
-from tokenstore.core.ports import NewLink
-from tokenstore.core.secret import Secret
+from tokenstore.core.ports import NewLink, NotWaiting, OnlyOneAccount
+from tokenstore.core.revocation import being_revoked
 from tokenstore.errors import KeyUnavailable
 from tokenstore.store.access_tokens import (
     drop_access_tokens,
@@ -30,17 +30,19 @@ from tokenstore.store.link_rows import (
     FREE,
     HEALTHY,
     LINK_COLUMNS,
-    current_context,
+    due_after,
     has_default,
     refresh_context,
     same_row,
     to_link,
 )
 from tokenstore.store.outbox import drop_revocations, queue_link_revocation
+from tokenstore.store.owed import LIVING, PREVIOUS, log_lost, owed_token, previous_token
 from tokenstore.store.saving import refresh_end
-from tokenstore.store.tables import link, user_account
+from tokenstore.store.tables import access_token, link, user_account
 from tokenstore.store.texts import storable
 from tokenstore.store.users import ensure_user
+from tokenstore.store.waiting import end_waiting
 
 _PLAIN = Asked().variant
 
@@ -52,29 +54,39 @@ class LinkAttachments(LinkPart):
         """See the port. User, link, access token and audit row are one transaction."""
         self._vault.ready()
         with self._database.writing() as connection:
-            user_id = ensure_user(connection, new.user)
-            row = connection.execute(
-                select(*LINK_COLUMNS, link.c.refresh_sealed)
-                .where(
-                    *_at_provider(user_id, new.provider.id),
-                    link.c.issuer == new.account.issuer,
-                    link.c.subject == new.account.subject,
-                )
-                .with_for_update(key_share=True)
-            ).first()
-            if row is None:
-                attached = self._insert(connection, user_id, new)
-            else:
-                attached = self._relink(connection, to_link(row), row.refresh_sealed, new)
-            if new.provider.revokes_grant:
-                drop_revocations(connection, attached)
-            sealed = seal_access_token(self._vault, attached, _PLAIN, new.tokens)
-            granted = attached.scopes_granted
-            put_other_tokens(connection, self._vault, attached, new.tokens, new.elapsed)
-            put_access_token(connection, attached, _PLAIN, new.tokens, granted, new.elapsed, sealed)
-            insert_event(connection, replace(event, provider_id=new.provider.id, link_id=attached.id))
-            if row is None or row.state == LinkState.REVOKED:
-                _note_sharing(connection, attached, new.user.identity, event)
+            return self._attach(connection, ensure_user(connection, new.user), new, event)
+
+    def _attach(self, connection: Connection, user_id: UserId, new: NewLink, event: AuditEvent) -> Link:
+        """The same in the transaction under way, which holds the lock of the user's row."""
+        if new.waiting_id is not None and not end_waiting(connection, new.waiting_id, user_id):
+            raise NotWaiting
+        of_account = and_(link.c.issuer == new.account.issuer, link.c.subject == new.account.subject)
+        row = connection.execute(
+            select(*LINK_COLUMNS, link.c.refresh_sealed, PREVIOUS, access_token.c.sealed.label("access_sealed"))
+            .outerjoin_from(link, access_token, LIVING)
+            .where(*_at_provider(user_id, new.provider.id), of_account)
+            .with_for_update(key_share=True, of=link)
+        ).first()
+        is_new = row is None or row.state == LinkState.REVOKED
+        if is_new and not new.provider.multi_account and _has_links(connection, user_id, new.provider.id):
+            raise OnlyOneAccount
+        if row is None:
+            attached = self._insert(connection, user_id, new)
+        else:
+            old = to_link(row)
+            if not new.provider.revokes_grant:
+                self._queue_replaced(connection, old, row, new)
+            attached = self._relink(connection, old, new)
+        # A link that is there is no worse off with the new tokens; one that is made of them would be dead at once.
+        if new.provider.revokes_grant and drop_revocations(connection, attached) and is_new:
+            raise being_revoked()
+        sealed = seal_access_token(self._vault, attached, _PLAIN, new.tokens)
+        granted = attached.scopes_granted
+        put_other_tokens(connection, self._vault, attached, new.tokens, new.elapsed)
+        put_access_token(connection, attached, _PLAIN, new.tokens, granted, new.elapsed, sealed)
+        insert_event(connection, replace(event, provider_id=new.provider.id, link_id=attached.id))
+        if is_new:
+            _note_sharing(connection, attached, new.user.identity, event)
         return attached
 
     def _insert(self, connection: Connection, user_id: UserId, new: NewLink) -> Link:
@@ -88,15 +100,18 @@ class LinkAttachments(LinkPart):
             "subject": new.account.subject,
             "is_default": ~has_default(user_id, new.provider.id),
             "version": 1,
+            "grant_version": 1,
             "refresh_sealed": self._sealed(link_id, user_id, new),
+            "due_at": _due(link_id, new) if new.tokens.refresh_token else None,
             "linked_at": db_now(),
         }
         return to_link(connection.execute(insert(link).values(values).returning(*LINK_COLUMNS)).one())
 
-    def _relink(self, connection: Connection, old: Link, old_sealed: bytes | None, new: NewLink) -> Link:
+    def _relink(self, connection: Connection, old: Link, new: NewLink) -> Link:
         values = {
             **_linked(new),
             "is_default": or_(link.c.is_default, ~has_default(old.user_id, old.provider_id)),
+            "due_at": _due(old.id, new),
         }
         if old.state is LinkState.REVOKED:
             values["linked_at"] = db_now()
@@ -107,23 +122,29 @@ class LinkAttachments(LinkPart):
                 **values,
                 **FREE,
                 "version": link.c.version + 1,
+                "grant_version": link.c.version + 1,
                 "refresh_sealed": self._sealed(old.id, old.user_id, new),
+                "due_at": _due(old.id, new) if new.tokens.refresh_token else None,
                 "prev_sealed": None,
                 "prev_until": None,
             }
-        if not new.provider.revokes_grant and old_sealed is not None and new.tokens.refresh_token is not None:
-            self._queue_replaced(connection, old, old_sealed, new.tokens.refresh_token)
         drop_access_tokens(connection, old.id)
         statement = update(link).where(same_row(old)).values(values)
         return to_link(connection.execute(statement.returning(*LINK_COLUMNS)).one())
 
-    def _queue_replaced(self, connection: Connection, old: Link, old_sealed: bytes, new_token: Secret) -> None:
-        try:
-            token = self._vault.open(old_sealed, current_context(old))
-        except KeyUnavailable:
+    def _queue_replaced(self, connection: Connection, old: Link, row: Row[*tuple[Any, ...]], new: NewLink) -> None:
+        """Queue the tokens in whose place others were received; refresh tokens stay where none came and they go on."""
+        received = new.tokens
+        if received.refresh_token is None and old.refreshable_by(new.provider.client_id):
             return
-        if token != new_token:
-            queue_link_revocation(connection, self._vault, old, token)
+        owed = [previous_token(self._vault, old, row.previous_sealed)]
+        try:
+            owed.append(owed_token(self._vault, old, row.refresh_sealed, row.access_sealed))
+        except KeyUnavailable:
+            log_lost(old)
+        for token in owed:
+            if token is not None and token not in (received.refresh_token, received.access_token):
+                queue_link_revocation(connection, self._vault, old, token)
 
     def _sealed(self, link_id: LinkId, user_id: UserId, new: NewLink) -> bytes | None:
         if new.tokens.refresh_token is None:
@@ -149,6 +170,10 @@ def _linked(new: NewLink) -> dict[str, Any]:
     }
 
 
+def _due(link_id: LinkId, new: NewLink) -> Any:
+    return due_after(new.provider, link_id, new.tokens, new.elapsed)
+
+
 def _note_sharing(connection: Connection, attached: Link, user: Identity, event: AuditEvent) -> None:
     """Audit, at all of them, that several users have linked one account."""
     others = (
@@ -167,6 +192,11 @@ def _note_sharing(connection: Connection, attached: Link, user: Identity, event:
         insert_event(
             connection, AuditEvent("link.shared", "success", event.caller, owner, attached.provider_id, link_id)
         )
+
+
+def _has_links(connection: Connection, user_id: UserId, provider_id: ProviderId) -> bool:
+    there = exists().where(*_at_provider(user_id, provider_id), link.c.state != LinkState.REVOKED)
+    return bool(connection.execute(select(there)).scalar_one())
 
 
 def _at_provider(user_id: UserId, provider_id: ProviderId) -> tuple[ColumnElement[bool], ...]:

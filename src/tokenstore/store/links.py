@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from tokenstore.store.choices import LinkChoices
 from tokenstore.store.leases import LinkLeases
-from tokenstore.store.linking import LinkAttachments
 from tokenstore.store.reading import LinkReads
 from tokenstore.store.saving import LinkSaves
-from tokenstore.store.unlinking import LinkRemovals
+from tokenstore.store.swapping import LinkSwaps
 
 
-class SqlLinkStore(LinkReads, LinkLeases, LinkSaves, LinkAttachments, LinkRemovals, LinkChoices):
+class SqlLinkStore(LinkReads, LinkLeases, LinkSaves, LinkSwaps, LinkChoices):
     """Links in the database; every part has its module."""

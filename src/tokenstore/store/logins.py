@@ -7,30 +7,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Select,
-    case,
-    delete,
-    false,
-    insert,
-    or_,
-    select,
-    type_coerce,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, false, insert, or_, select, update
 
 from tokenstore.core.model import AuditEvent, Identity, Login, LogoutNotice, UserId
 from tokenstore.errors import PolicyDenied
 from tokenstore.store.audit import insert_event
-from tokenstore.store.base import Instant, db_now, from_now, milliseconds
+from tokenstore.store.base import db_now, from_now, next_end
 from tokenstore.store.engine import Database, insert_into
+from tokenstore.store.hot_read import HotRead
 from tokenstore.store.tables import login, logout_notice, user_account
 from tokenstore.store.users import lock_user
 
@@ -47,6 +35,9 @@ class SqlLoginStore:
         self._database = database
         self._idle = idle
         self._lifetime = lifetime
+        user = user_account.c
+        this = (login.c.id == bindparam("id"), user.disabled_at.is_(None))
+        self._holder = HotRead(database, _live(user.issuer, user.subject, login.c.seen_at, db_now()).where(*this))
 
     def begin(self, user: Identity, sid: str | None, agent: str | None) -> UUID:
         """Keep a new login; removes some that are over, so that the table stays small by itself."""
@@ -72,21 +63,16 @@ class SqlLoginStore:
 
     def holder(self, login_id: UUID) -> Identity | None:
         """One read; a write too if the login was not seen for a minute."""
-        user = user_account.c
-        statement = (
-            _live(user.issuer, user.subject, login.c.seen_at, db_now().label("now"))
-            .where(login.c.id == login_id)
-            .where(user.disabled_at.is_(None))
-        )
-        with self._database.reading() as connection:
-            row = connection.execute(statement).first()
+        row = self._holder.first({"id": login_id})
         if row is None:
             return None
-        if row.now - row.seen_at >= SEEN_EVERY:
+        issuer, subject, seen_at, now = row
+        if now - seen_at >= SEEN_EVERY:
             with self._database.writing() as connection:
-                seen = {"seen_at": db_now(), "expires_at": self._next_end()}
+                ends = next_end(login.c.created_at, idle=self._idle, lifetime=self._lifetime)
+                seen = {"seen_at": db_now(), "expires_at": ends}
                 connection.execute(update(login).where(login.c.id == login_id).values(seen))
-        return Identity(row.issuer, row.subject)
+        return Identity(issuer, subject)
 
     def logins(self, user: Identity) -> Sequence[Login]:
         """The logins of a user that are not over."""
@@ -128,11 +114,6 @@ class SqlLoginStore:
             for subject in sorted({row.subject for row in found}):
                 insert_event(connection, replace(event, user=Identity(notice.issuer, subject)))
         return len(found)
-
-    def _next_end(self) -> ColumnElement[datetime]:
-        last = type_coerce(login.c.created_at, BigInteger) + milliseconds(self._lifetime)
-        idle = type_coerce(from_now(self._idle), BigInteger)
-        return type_coerce(case((last < idle, last), else_=idle), Instant)
 
 
 def end_logins(connection: Connection, user_id: UserId) -> int:

@@ -41,6 +41,20 @@ class ProviderAdmin:
                 found.setdefault(ProviderId(provider_id), {})[LinkState(state)] = count
         return found
 
+    def clients(self) -> Mapping[ProviderId, Mapping[str, int]]:
+        """The number of links by the client that their tokens were issued to, at each provider; as `links` else."""
+        columns = link.c
+        statement = (
+            select(columns.provider_id, columns.client_id, func.count())
+            .where(columns.state != LinkState.REVOKED)
+            .group_by(columns.provider_id, columns.client_id)
+        )
+        found: dict[ProviderId, dict[str, int]] = {}
+        with self._database.reading() as connection:
+            for provider_id, client_id, count in connection.execute(statement):
+                found.setdefault(ProviderId(provider_id), {})[client_id] = count
+        return found
+
     def held(self, provider_id: ProviderId) -> Sequence[Held]:
         """The issuers of the linked accounts and the clients that hold the tokens."""
         columns = link.c

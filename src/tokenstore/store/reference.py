@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tokenstore.core.importing import ReferenceRow
 from tokenstore.errors import StorageUnavailable
+from tokenstore.store.engine import lacks_a_table, lacks_something, reason_of
 
 refresh_token = Table(
     "refresh_token",
@@ -60,7 +61,7 @@ class ReferenceDatabase:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StorageUnavailable("The reference's database cannot be read.", debug=type(error).__name__) from error
+            raise StorageUnavailable("The reference's database cannot be read.", debug=_why(error)) from error
 
 
 def missing_file(url: str) -> str | None:
@@ -69,6 +70,16 @@ def missing_file(url: str) -> str | None:
     if parsed.get_backend_name() != "sqlite" or not parsed.database or Path(parsed.database).is_file():
         return None
     return parsed.database
+
+
+def _why(error: SQLAlchemyError) -> str:
+    """What is wrong, without the URL or anything of a row."""
+    if not lacks_something(error):
+        reason = reason_of(error)
+        return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    names = ", ".join(column.name for column in refresh_token.c)
+    lacks = f"there is no table {refresh_token.name}, so it is not the reference's"
+    return lacks if lacks_a_table(error) else f"its table {refresh_token.name} lacks one of {names}"
 
 
 def _owner(row: Any) -> tuple[str, str]:

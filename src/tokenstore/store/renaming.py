@@ -31,6 +31,7 @@ from tokenstore.store.link_rows import (
 )
 from tokenstore.store.outbox import reseal_owed
 from tokenstore.store.provider_facts import move_facts
+from tokenstore.store.quarantine import move_quarantine
 from tokenstore.store.tables import link, link_attempt, link_waiting, outbox, user_account
 from tokenstore.store.unlinking import pass_default_on
 from tokenstore.store.waiting import reseal_waiting
@@ -89,6 +90,7 @@ class ProviderRenaming:
             with self._database.writing() as connection:
                 connection.execute(delete(link_attempt).where(link_attempt.c.provider_id == self._old))
                 move_facts(connection, self._old, self._new)
+                move_quarantine(connection, self._old, self._new)
 
     def _ids(self, column: Column[Any], provider_id: Column[Any]) -> Iterator[UUID]:
         """Each value of a column in rows of the old provider once, in order."""

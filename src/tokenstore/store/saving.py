@@ -26,6 +26,7 @@ from tokenstore.core.model import (
     TokenSet,
 )
 from tokenstore.core.ports import Failure
+from tokenstore.core.refusals import BROKEN, LOST, SUSPECTED, MassRefusal, Refusal, Verdict
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable
 from tokenstore.store.access_tokens import (
@@ -43,17 +44,23 @@ from tokenstore.store.link_rows import (
     HEALTHY,
     at_version,
     current_context,
+    due_after,
     failed,
     held_by,
     previous_context,
     same_row,
     update_one,
 )
-from tokenstore.store.outbox import queue_revocation
-from tokenstore.store.tables import link
+from tokenstore.store.outbox import may_share_grant, queue_link_revocation, queue_stray
+from tokenstore.store.quarantine import impose, is_given_up, is_quarantined, refuses_too_many
+from tokenstore.store.tables import link, user_account
+from tokenstore.vault.vault import Vault
 
 LONGEST_GRACE = timedelta(hours=24)
 """How long a replaced refresh token is kept at most."""
+
+QUARANTINE_PAUSE = timedelta(hours=1)
+"""When a link that was refused in quarantine may be the probe again."""
 
 
 class LinkSaves(LinkPart):
@@ -73,6 +80,8 @@ class LinkSaves(LinkPart):
         values: dict[str, Any] = {**HEALTHY, "last_refresh_at": db_now()}
         values |= self._rotated(lease, provider, tokens.refresh_token) if tokens.refresh_token else {}
         values |= refresh_end(tokens, elapsed)
+        if asked.nothing:
+            values["due_at"] = due_after(provider, lease.link.id, tokens, elapsed)
         if asked.nothing and tokens.scopes is not None:
             values["scopes_granted"] = join_scopes(tokens.scopes)
         scopes = tokens.scopes if tokens.scopes is not None else asked.scopes or lease.link.scopes_granted
@@ -84,52 +93,81 @@ class LinkSaves(LinkPart):
                 drop_access_tokens(connection, lease.link.id)
             put_other_tokens(connection, self._vault, saved, tokens, elapsed)
             token = put_access_token(connection, saved, asked.variant, tokens, scopes, elapsed, sealed)
-            insert_event(connection, event)
+            insert_event(connection, replace(event, provider_id=lease.link.provider_id, link_id=lease.link.id))
         return token
 
     def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
         """See the port."""
-        values = {**self._rotated(lease, provider, refresh_token), "refresh_expires_at": None, **failed(failure)}
+        values = {**self._rotated(lease, provider, refresh_token), "refresh_expires_at": None, "doubt": None}
+        values |= failed(failure)
         with self._database.writing() as connection:
             return _advance(connection, lease, values)
 
-    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> UUID | None:
+    def settle_superseded(self, held: Link, provider: Provider, tokens: TokenSet) -> UUID | None:
         """Find a place for tokens that missed the fence; the outbox row, if that is it.
 
-        The link was unlinked, or linked again with another client: they are queued for revocation. It was refreshed
-        or linked again: they may belong to the same grant, so they are neither revoked nor put before the newer
-        token, but kept as the previous one, which is older or gone. If they are the newer token, then the write that
-        moved the link was ours, and they have their place.
+        The link was unlinked, or linked again with another client, or where revoking ends one token alone in any way:
+        they are queued for revocation. Else they may belong to the same grant, so they are neither revoked nor put
+        before the newer token, but kept as the previous one, which is older or gone. If they are the newer token, then
+        the write that moved the link was ours, and they have their place.
         """
         self._vault.ready()
-        held, columns = lease.link, link.c
-        wanted = select(columns.state, columns.provider_id, columns.client_id, columns.refresh_sealed)
+        columns = link.c
+        wanted = select(
+            *(columns.state, columns.provider_id, columns.client_id, columns.refresh_sealed, columns.grant_version)
+        )
         with self._database.writing() as connection:
             row = connection.execute(wanted.where(same_row(held)).with_for_update(key_share=True)).first()
             if row is not None:
                 # The provider may have got another id meanwhile, to which everything is bound now.
                 held = replace(held, provider_id=ProviderId(row.provider_id))
-            if row is None or row.state == LinkState.REVOKED or row.client_id != held.client_id:
-                known = held.id if row else None
-                owed = tokens.refresh_token or tokens.access_token
-                return queue_revocation(
-                    connection, self._vault, held.provider_id, held.client_id, held.user_id, known, owed
-                )
+            owed = tokens.refresh_token or tokens.access_token
+            if row is None:
+                return _queue_of_gone(connection, self._vault, held, provider, owed)
+            if row.state == LinkState.REVOKED or row.client_id != held.client_id:
+                return queue_link_revocation(connection, self._vault, held, owed)
             late = tokens.refresh_token
             if late is not None and late != self._current(held, row.refresh_sealed):
+                if not provider.revokes_grant and held.version < (row.grant_version or 0):
+                    return queue_link_revocation(connection, self._vault, held, late)
                 sealed = self._vault.seal(late, previous_context(held))
                 kept = {"prev_sealed": sealed, "prev_until": from_now(LONGEST_GRACE)}
                 connection.execute(update(link).where(same_row(held)).values(kept))
         return None
 
-    def break_link(self, lease: Lease, reason: str, event: AuditEvent) -> bool:
-        """See the port; the event is written in the same transaction."""
-        values = {**FREE, "state": LinkState.BROKEN, "last_error": reason, "last_error_at": db_now()}
+    def refuse(self, lease: Lease, refusal: Refusal, rule: MassRefusal, event: AuditEvent) -> Verdict | None:
+        """See the port."""
+        held = lease.link
         with self._database.writing() as connection:
-            broken = update_one(connection, held_by(lease.link, lease.owner), values)
-            if broken:
-                insert_event(connection, event)
-        return broken
+            # What comes of a link that is asked again tells nothing new of its provider.
+            first = refusal.final or held.state is not LinkState.SUSPECT
+            mass = first and not is_given_up(connection, held) and refuses_too_many(connection, held, rule)
+            believed = not mass and not is_quarantined(connection, held.provider_id)
+            broken = believed and (refusal.final or held.state is LinkState.SUSPECT)
+            state = LinkState.BROKEN if broken else LinkState.SUSPECT
+            # In quarantine another link's turn comes first.
+            retry_in = refusal.retry_in if believed else QUARANTINE_PAUSE
+            values = {
+                **FREE,
+                "state": state,
+                "prev_sealed": None,
+                "prev_until": None,
+                "next_try_at": None if broken else from_now(retry_in),
+                "due_at": None if broken else from_now(retry_in),
+                "last_error": refusal.code,
+                "last_error_at": db_now(),
+                "doubt": refusal.doubt or held.doubt,
+            }
+            if not update_one(connection, held_by(held, lease.owner), values):
+                return None
+            noted = replace(event, reason=refusal.code, provider_id=held.provider_id, link_id=held.id)
+            insert_event(connection, replace(noted, action=(BROKEN if broken else SUSPECTED).action))
+            if broken and values["doubt"] is not None:
+                insert_event(connection, replace(noted, action=LOST.action, reason=values["doubt"]))
+            quarantined = mass and not is_quarantined(connection, held.provider_id)
+            if quarantined:
+                impose(connection, held.provider_id, rule, noted)
+        return Verdict(state, retry_in, quarantined)
 
     def _current(self, held: Link, sealed: bytes | None) -> Secret | None:
         """The current refresh token; None if there is none or it cannot be opened."""
@@ -159,6 +197,20 @@ def refresh_end(tokens: TokenSet, elapsed: timedelta) -> dict[str, ColumnElement
     if tokens.refresh_token is not None or tokens.refresh_never_expires:
         return {"refresh_expires_at": None}
     return {}
+
+
+def _queue_of_gone(connection: Connection, vault: Vault, held: Link, provider: Provider, token: Secret) -> UUID | None:
+    """Queue a token of a link whose row is gone, unless that could end another link's grant; the row's id.
+
+    It happens under the lock of the user's row, like linking.
+    """
+    connection.execute(
+        select(user_account.c.id).where(user_account.c.id == held.user_id).with_for_update(key_share=True)
+    )
+    at = (held.provider_id, held.client_id, held.user_id)
+    if provider.revokes_grant and may_share_grant(connection, *at, held.account):
+        return None
+    return queue_stray(connection, vault, *at, token)
 
 
 def _grace(provider: Provider) -> timedelta:

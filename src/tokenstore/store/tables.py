@@ -109,6 +109,15 @@ link = Table(
     Column("next_try_at", Instant, comment="no refresh before"),
     Column("last_error", Text, comment="our reason code, never a provider's text"),
     Column("last_error_at", Instant),
+    Column(
+        "doubt", String(16), comment="why the refresh token may have been spent without our knowing; NULL: it was not"
+    ),
+    Column("due_at", Instant, comment="when the keeper looks after it; NULL: not before somebody asks for a token"),
+    Column(
+        "grant_version",
+        BigInteger,
+        comment="the version at which it was linked last; NULL: linked by an earlier release",
+    ),
     Column("linked_at", Instant, nullable=False),
     Column("last_refresh_at", Instant),
     Column("last_used_at", Instant),
@@ -131,6 +140,14 @@ Index(
     unique=True,
     sqlite_where=text("is_default = 1"),
     postgresql_where=text("is_default"),
+)
+
+Index(
+    "ix_link_due",
+    link.c.provider_id,
+    link.c.due_at,
+    sqlite_where=link.c.due_at.is_not(None),
+    postgresql_where=link.c.due_at.is_not(None),
 )
 
 access_token = Table(
@@ -193,6 +210,7 @@ audit_event = Table(
     Column("caller_client", Text),
     Column("address", Text, comment="network address of the caller"),
     Column("request_id", Text),
+    Index(None, "provider_id", "action", "at"),
     comment="Lifecycle events, written in the transaction they belong to; rows are only added",
 )
 
@@ -200,7 +218,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("kind", String(16), nullable=False),
+    Column("kind", String(16), nullable=False, comment="revoke: a token of a link; stray: of a linking that failed"),
     Column("link_id", ForeignKey("link.id", ondelete="SET NULL"), index=True, comment="NULL: never stored, or purged"),
     Column("user_id", Uuid, comment="no foreign key: the sealed value is bound to it and the debt outlives the user"),
     Column("provider_id", String(32), nullable=False),
@@ -210,7 +228,7 @@ outbox = Table(
     Column("next_try_at", Instant, nullable=False, index=True),
     Column("give_up_at", Instant, nullable=False),
     Column("lease_until", Instant, comment="a worker is at it"),
-    CheckConstraint("kind IN ('revoke', 'notify')", name="kind"),
+    CheckConstraint("kind IN ('revoke', 'stray')", name="kind"),
     CheckConstraint("attempts >= 0", name="attempts"),
     comment="Work owed to providers",
 )
@@ -224,6 +242,20 @@ provider_seen = Table(
     Column("first_seen_at", Instant, nullable=False),
     PrimaryKeyConstraint("provider_id", "fact", "value"),
     comment="What providers' answers taught about their ways; rows are only added",
+)
+
+provider_state = Table(
+    "provider_state",
+    metadata,
+    Column("provider_id", String(32), primary_key=True),
+    Column("quarantined_at", Instant, comment="NULL: not in quarantine"),
+    Column("probe_at", Instant, comment="in quarantine: no link is tried before"),
+    Column(
+        "counted_from", Instant, nullable=False, comment="refusals before do not count: an operator dealt with them"
+    ),
+    Column("given_up_before", Instant, comment="links with tokens from before are given up when they are refused"),
+    CheckConstraint("(quarantined_at IS NULL) = (probe_at IS NULL)", name="quarantine"),
+    comment="Providers that refused too many links at once, so that nothing is believed of their refusals",
 )
 
 vault_key = Table(

@@ -8,27 +8,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
-from tokenstore.core.model import Asked, AuditEvent, Identity, Link, LinkId, LinkState, ProviderId, UserId
-from tokenstore.core.ports import Unlinked
-from tokenstore.core.secret import Secret
+from tokenstore.core.model import AuditEvent, Identity, LinkId, LinkState, ProviderId, UserId
+from tokenstore.core.ports import Debt, Unlinked
 from tokenstore.errors import KeyUnavailable
 from tokenstore.store.access_tokens import (
     drop_access_tokens,
-    open_access_token,
 )
 from tokenstore.store.audit import insert_event
-from tokenstore.store.base import db_now
+from tokenstore.store.base import from_now
 from tokenstore.store.link_part import LinkPart
-from tokenstore.store.link_rows import FREE, LINK_COLUMNS, current_context, has_default, same_row, to_link
+from tokenstore.store.link_rows import FREE, LINK_COLUMNS, has_default, same_row, to_link
 from tokenstore.store.outbox import queue_link_revocation
+from tokenstore.store.owed import LIVING, PREVIOUS, log_lost, owed_token, previous_token
 from tokenstore.store.tables import access_token, link
 from tokenstore.store.users import lock_user
 
-_PLAIN = Asked().variant
+TOMBSTONE_FOR = timedelta(hours=24)
+"""How long an unlinked link leaves a trace, which it gets back to life from if it is linked again."""
+
 _NO_SECRETS: dict[str, Any] = {"refresh_sealed": None, "prev_sealed": None, "prev_until": None}
 _other = link.alias("other")
 
@@ -41,7 +43,7 @@ class LinkRemovals(LinkPart):
     ) -> Sequence[Unlinked]:
         """Revoke the user's links and queue their tokens. Raises ValueError if neither provider nor link is named.
 
-        A link whose token cannot be opened is unlinked all the same, with nothing to be queued.
+        A link whose token cannot be opened is unlinked all the same; the token is lost, which is logged.
         """
         if provider_id is None and link_id is None:
             raise ValueError("unlink needs a provider or a link")
@@ -51,15 +53,25 @@ class LinkRemovals(LinkPart):
             user_id = lock_user(connection, user)
             if user_id is None:
                 return []
-            rows = connection.execute(_to_unlink(user_id, provider_id, link_id)).all()
-            unlinked = [self._revoke(connection, row, event) for row in rows]
+            unlinked = self._unlink(connection, to_unlink(user_id, provider_id, link_id), event)
             for affected in sorted({gone.link.provider_id for gone in unlinked}):
                 pass_default_on(connection, user_id, affected)
         return unlinked
 
+    def _unlink(
+        self, connection: Connection, chosen: Select[*tuple[Any, ...]], event: AuditEvent
+    ) -> Sequence[Unlinked]:
+        """Revoke the rows of a `to_unlink`, in the transaction under way, which holds the lock of the user's row."""
+        return [self._revoke(connection, row, event) for row in connection.execute(chosen).all()]
+
     def _revoke(self, connection: Connection, row: Row[*tuple[Any, ...]], event: AuditEvent) -> Unlinked:
         old = to_link(row)
-        token = self._opened(old, row.refresh_sealed, row.access_sealed)
+        token, lost = None, False
+        try:
+            token = owed_token(self._vault, old, row.refresh_sealed, row.access_sealed)
+        except KeyUnavailable:
+            log_lost(old)
+            lost = True
         values = {
             **FREE,
             **_NO_SECRETS,
@@ -68,34 +80,26 @@ class LinkRemovals(LinkPart):
             "is_default": False,
             "refresh_expires_at": None,
             "next_try_at": None,
+            "due_at": from_now(TOMBSTONE_FOR),
         }
         statement = update(link).where(same_row(old)).values(values)
         gone = to_link(connection.execute(statement.returning(*LINK_COLUMNS)).one())
         drop_access_tokens(connection, old.id)
-        outbox_id = None if token is None else queue_link_revocation(connection, self._vault, old, token)
+        debt = None
+        if token is not None:
+            debt = Debt(queue_link_revocation(connection, self._vault, old, token), old.provider_id)
+        previous = previous_token(self._vault, old, row.previous_sealed)
+        if previous is not None and previous != token:
+            queue_link_revocation(connection, self._vault, old, previous)
         insert_event(connection, replace(event, provider_id=old.provider_id, link_id=old.id))
-        return Unlinked(gone, outbox_id)
-
-    def _opened(self, old: Link, refresh_sealed: bytes | None, access_sealed: bytes | None) -> Secret | None:
-        """The token whose revocation ends what the provider gave; None if there is none or it cannot be opened."""
-        with suppress(KeyUnavailable):
-            if refresh_sealed is not None:
-                return self._vault.open(refresh_sealed, current_context(old))
-            if access_sealed is not None:
-                return open_access_token(self._vault, old, _PLAIN, access_sealed)[0]
-        return None
+        return Unlinked(gone, debt, lost)
 
 
-def _to_unlink(user_id: UserId, provider_id: ProviderId | None, link_id: LinkId | None) -> Select[*tuple[Any, ...]]:
-    """The links to revoke, oldest first and locked, with their refresh token and their living plain access token."""
-    living = and_(
-        access_token.c.link_id == link.c.id,
-        access_token.c.variant == _PLAIN,
-        or_(access_token.c.expires_at.is_(None), access_token.c.expires_at > db_now()),
-    )
+def to_unlink(user_id: UserId, provider_id: ProviderId | None, link_id: LinkId | None) -> Select[*tuple[Any, ...]]:
+    """The links to revoke, oldest first and locked, with their refresh tokens and their living plain access token."""
     statement = (
-        select(*LINK_COLUMNS, link.c.refresh_sealed, access_token.c.sealed.label("access_sealed"))
-        .outerjoin_from(link, access_token, living)
+        select(*LINK_COLUMNS, link.c.refresh_sealed, PREVIOUS, access_token.c.sealed.label("access_sealed"))
+        .outerjoin_from(link, access_token, LIVING)
         .where(link.c.user_id == user_id, link.c.state != LinkState.REVOKED)
         .order_by(link.c.linked_at, link.c.id)
         .with_for_update(key_share=True, of=link)

@@ -1,34 +1,38 @@
-"""Tokens that wait for a person's word: sealed, found by id, user and browser session, taken by deleting."""
+"""Tokens that wait for a person's word: sealed, found by id, user and browser session."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, insert, select, update
 
-from tokenstore.core.model import Account, Identity, LinkId, ProviderId, TokenSet, UserId
-from tokenstore.core.ports import Waiting
-from tokenstore.core.secret import Secret
+from tokenstore.core.model import AuditEvent, Identity, ProviderId, UserId
+from tokenstore.core.ports import Debt, Waiting
 from tokenstore.errors import KeyUnavailable, PolicyDenied
+from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now, from_now
 from tokenstore.store.engine import Database
+from tokenstore.store.outbox import may_share_grant, queue_stray
 from tokenstore.store.tables import link_waiting, user_account
 from tokenstore.store.users import lock_user
+from tokenstore.store.waiting_texts import pack, unpack
 from tokenstore.vault.envelope import Context, Kind
 from tokenstore.vault.vault import Label, Vault
 
 _columns = link_waiting.c
 _READ = (
     *(_columns.id, _columns.user_id, _columns.provider_id, _columns.client_id),
-    *(_columns.sealed, _columns.created_at, db_now()),
+    *(_columns.sealed, _columns.created_at, _columns.expires_at, db_now()),
 )
 _MOST_STALE = 2
-"""Rows that one call takes, so that nobody waits long for them to be revoked."""
+"""Rows that one call takes, so that no transaction is long."""
+
+_log = logging.getLogger(__name__)
 
 
 class SqlWaitingStore:
@@ -38,8 +42,8 @@ class SqlWaitingStore:
         self._database = database
         self._vault = vault
 
-    def save(self, waiting: Waiting, session_key: str, patience: timedelta) -> None:
-        """Keep it for this browser session and this long."""
+    def save(self, waiting: Waiting, session_key: str, patience: timedelta, event: AuditEvent) -> None:
+        """Keep it for this browser session and this long. Row and event are one transaction."""
         self._vault.ready()
         with self._database.writing() as connection:
             user_id = lock_user(connection, waiting.user)
@@ -53,57 +57,97 @@ class SqlWaitingStore:
                     session_hash=self._hash(session_key),
                     provider_id=waiting.provider_id,
                     client_id=waiting.client_id,
-                    sealed=self._vault.seal(_pack(waiting), context),
+                    sealed=self._vault.seal(pack(waiting), context),
                     created_at=db_now(),
                     expires_at=from_now(patience),
                 )
             )
+            insert_event(connection, event)
 
     def find(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
-        """What waits there for this user in this session. Raises KeyUnavailable."""
-        statement = select(*_READ).where(self._answerable(waiting_id, user, session_key))
+        """What waits there for this user in this session, or waited in vain. Raises KeyUnavailable."""
+        statement = select(*_READ).where(self._theirs(waiting_id, user, session_key))
         with self._database.reading() as connection:
             row = connection.execute(statement).first()
         return None if row is None else self._opened(row)
 
-    def take(self, waiting_id: UUID, user: Identity, session_key: str) -> Waiting | None:
-        """The same, removed. Raises KeyUnavailable."""
-        statement = delete(link_waiting).where(self._answerable(waiting_id, user, session_key)).returning(*_READ)
-        with self._database.writing() as connection:
-            row = connection.execute(statement).first()
-        return None if row is None else self._opened(row)
+    def give_up(self, waiting_id: UUID, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt] | None:
+        """See the port."""
+        return self._give_up([waiting_id], apart, event)
 
-    def take_stale(self, user: Identity | None = None, provider_id: ProviderId | None = None) -> Sequence[Waiting]:
-        """Some of what is too old, and what the user has waiting at the provider, removed."""
-        stale: ColumnElement[bool] = _columns.expires_at <= db_now()
-        if user is not None:
-            stale = or_(stale, and_(_columns.provider_id == provider_id, _columns.user_id.in_(_id_of(user))))
-        oldest = select(_columns.id).where(stale).order_by(_columns.expires_at).limit(_MOST_STALE)
-        with self._database.writing() as connection:
-            rows = connection.execute(delete(link_waiting).where(_columns.id.in_(oldest)).returning(*_READ)).all()
-        taken = []
-        for row in rows:
-            try:
-                taken.append(self._opened(row))
-            except KeyUnavailable:
-                continue
-        return taken
+    def give_up_of(
+        self, user: Identity, provider_id: ProviderId, apart: Collection[ProviderId], event: AuditEvent
+    ) -> Sequence[Debt]:
+        """See the port."""
+        theirs = and_(_columns.provider_id == provider_id, _columns.user_id.in_(_id_of(user)))
+        return self._give_up_all(select(_columns.id).where(theirs), apart, event)
 
-    def _answerable(self, waiting_id: UUID, user: Identity, session_key: str) -> ColumnElement[bool]:
+    def give_up_stale(self, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
+        """See the port."""
+        stale = select(_columns.id).where(_columns.expires_at <= db_now())
+        return self._give_up_all(stale.order_by(_columns.expires_at).limit(_MOST_STALE), apart, event)
+
+    def _give_up_all(self, which: Select[UUID], apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
+        with self._database.reading() as connection:
+            chosen = list(connection.scalars(which))
+        return (self._give_up(chosen, apart, event) or []) if chosen else []
+
+    def _give_up(
+        self, chosen: Sequence[UUID], apart: Collection[ProviderId], event: AuditEvent
+    ) -> Sequence[Debt] | None:
+        """Remove what there is of these and queue what is owed, in one transaction; None: there is nothing."""
+        self._vault.ready()
+        person = user_account.c
+        owners = select(person.id, person.issuer, person.subject).where(
+            person.id.in_(select(_columns.user_id).where(_columns.id.in_(chosen)))
+        )
+        with self._database.writing() as connection:
+            # Under the locks of the users' rows, like linking, and in one order.
+            locked = connection.execute(owners.order_by(person.id).with_for_update(key_share=True))
+            people = {user_id: Identity(issuer, subject) for user_id, issuer, subject in locked}
+            rows = connection.execute(delete(link_waiting).where(_columns.id.in_(chosen)).returning(*_READ)).all()
+            owed = [self._queue(connection, row, apart) for row in rows]
+            for row in rows:
+                insert_event(connection, replace(event, user=people[row.user_id], provider_id=row.provider_id))
+        return [debt for debt in owed if debt is not None] if rows else None
+
+    def _queue(self, connection: Connection, row: Row[*tuple[Any, ...]], apart: Collection[ProviderId]) -> Debt | None:
+        """Queue the token of a removed row, if it can be opened and no link may rest on its grant."""
+        try:
+            waiting = self._opened(row)
+        except KeyUnavailable:
+            _log.warning("tokens that waited cannot be opened and are lost", extra={"provider": row.provider_id})
+            return None
+        provider_id, client_id = waiting.provider_id, waiting.client_id
+        if provider_id not in apart and may_share_grant(
+            connection, provider_id, client_id, row.user_id, waiting.account
+        ):
+            _log.info("tokens that waited are let go: a link may rest on their grant", extra={"provider": provider_id})
+            return None
+        owed = waiting.tokens.refresh_token or waiting.tokens.access_token
+        return Debt(queue_stray(connection, self._vault, provider_id, client_id, row.user_id, owed), provider_id)
+
+    def _theirs(self, waiting_id: UUID, user: Identity, session_key: str) -> ColumnElement[bool]:
         return and_(
             _columns.id == waiting_id,
             _columns.user_id.in_(_id_of(user)),
             _columns.session_hash == self._hash(session_key),
-            _columns.expires_at > db_now(),
         )
 
     def _opened(self, row: Any) -> Waiting:
-        waiting_id, user_id, provider_id, client_id, sealed, created_at, now = row
+        waiting_id, user_id, provider_id, client_id, sealed, created_at, expires_at, now = row
         packed = self._vault.open(sealed, _context(waiting_id, user_id, provider_id, client_id))
-        return _unpack(packed, waiting_id, ProviderId(provider_id), client_id, now - created_at)
+        waiting = unpack(packed, waiting_id, ProviderId(provider_id), client_id, now - created_at)
+        return replace(waiting, over=expires_at <= now)
 
     def _hash(self, session_key: str) -> bytes:
         return self._vault.lookup(Label.LOOKUP, session_key)
+
+
+def end_waiting(connection: Connection, waiting_id: UUID, user_id: UserId) -> bool:
+    """Remove what waits for this user, in the transaction that finds a place for it; False if there is no such."""
+    in_time = and_(_columns.id == waiting_id, _columns.user_id == user_id, _columns.expires_at > db_now())
+    return connection.execute(delete(link_waiting).where(in_time).returning(_columns.id)).first() is not None
 
 
 def reseal_waiting(
@@ -129,69 +173,3 @@ def _id_of(user: Identity) -> Any:
 
 def _context(waiting_id: UUID, user_id: UserId, provider_id: ProviderId, client_id: str) -> Context:
     return Context(link_waiting.name, Kind.WAITING, waiting_id, user_id, provider_id, client_id)
-
-
-def _pack(waiting: Waiting) -> Secret:
-    content = {
-        "user": [waiting.user.issuer, waiting.user.subject],
-        "account": asdict(waiting.account),
-        "tokens": _packed_tokens(waiting.tokens),
-        "scopes_requested": sorted(waiting.scopes_requested),
-        "elapsed": waiting.elapsed.total_seconds(),
-        "return_url": waiting.return_url,
-        "reports": waiting.reports,
-        "link": str(waiting.link_id) if waiting.link_id else None,
-    }
-    return Secret(json.dumps(content))
-
-
-def _unpack(packed: Secret, waiting_id: UUID, provider_id: ProviderId, client_id: str, waited: timedelta) -> Waiting:
-    content = json.loads(packed.reveal())
-    return Waiting(
-        id=waiting_id,
-        user=Identity(*content["user"]),
-        provider_id=provider_id,
-        client_id=client_id,
-        account=Account(**content["account"]),
-        tokens=_unpacked_tokens(content["tokens"]),
-        scopes_requested=frozenset(content["scopes_requested"]),
-        elapsed=timedelta(seconds=content["elapsed"]) + waited,
-        return_url=content["return_url"],
-        reports=content["reports"],
-        link_id=LinkId(UUID(content["link"])) if content["link"] else None,
-    )
-
-
-def _packed_tokens(tokens: TokenSet) -> dict[str, Any]:
-    """All of a token set but its ID token, which has told all it had to."""
-    return {
-        "access_token": tokens.access_token.reveal(),
-        "expires_in": _seconds(tokens.expires_in),
-        "refresh_token": tokens.refresh_token.reveal() if tokens.refresh_token else None,
-        "refresh_expires_in": _seconds(tokens.refresh_expires_in),
-        "refresh_never_expires": tokens.refresh_never_expires,
-        "scopes": None if tokens.scopes is None else sorted(tokens.scopes),
-        "extra": tokens.extra,
-        "others": {server: _packed_tokens(other) for server, other in tokens.others.items()},
-    }
-
-
-def _unpacked_tokens(content: dict[str, Any]) -> TokenSet:
-    return TokenSet(
-        access_token=Secret(content["access_token"]),
-        expires_in=_span(content["expires_in"]),
-        refresh_token=Secret(content["refresh_token"]) if content["refresh_token"] else None,
-        refresh_expires_in=_span(content["refresh_expires_in"]),
-        refresh_never_expires=content["refresh_never_expires"],
-        scopes=None if content["scopes"] is None else frozenset(content["scopes"]),
-        extra=content["extra"],
-        others={server: _unpacked_tokens(other) for server, other in content["others"].items()},
-    )
-
-
-def _seconds(span: timedelta | None) -> float | None:
-    return None if span is None else span.total_seconds()
-
-
-def _span(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=seconds)

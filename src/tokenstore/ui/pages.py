@@ -13,16 +13,15 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokenstore.core.confirming import Choice
-from tokenstore.core.model import Caller, LinkId, Provider, ProviderKind
-from tokenstore.core.overview import LinkOverview
-from tokenstore.core.redirects import with_result
+from tokenstore.core.model import Chosen, LinkId, Provider, ProviderKind
 from tokenstore.core.wishes import Wishes, read_wishes
-from tokenstore.errors import InvalidRequest, NotFound, Unauthenticated
+from tokenstore.errors import InvalidRequest, NotFound, TokenStoreError, Unauthenticated
 from tokenstore.identity.browser import known_login
 from tokenstore.identity.guards import Guards
 from tokenstore.identity.user import Authenticated
 from tokenstore.ui.ways_out import ways_out
 from tokenstore.ui.words import init_words, link_name, provider_name, receipt_text
+from tokenstore.web.results import after_cancelling, after_error, after_linking
 from tokenstore.web.services import Services
 
 ANOTHER = "another"
@@ -75,8 +74,8 @@ class Pages:
         visitor = self._guards.visitor()
         if visitor is None:
             return render_template("signed_out.html")
-        overviews = self._services.overview.authorizations(visitor.caller)
-        return render_template("index.html", user=visitor.user, overviews=overviews)
+        overview = self._services.overview.everything(visitor.caller)
+        return render_template("index.html", user=visitor.user, overviews=overview.providers, left=overview.left)
 
     def start(self, provider_id: str) -> ResponseReturnValue:
         """Names the provider, its host and the scopes before anything is begun. Raises what a preview raises."""
@@ -111,38 +110,45 @@ class Pages:
         visitor = self._guards.visitor()
         if visitor is None:
             return self._to_login(url_for("ui.ask", waiting_id=waiting_id))
-        question = self._services.confirmations.question(visitor.caller, waiting_id)
+        try:
+            question = self._services.confirmations.question(visitor.caller, waiting_id)
+        except TokenStoreError as error:
+            if error.report_to is None:
+                raise
+            self._say(error.report_to.return_url, error.detail)
+            return redirect(after_error(error.report_to, error), 302)
         return render_template("confirm.html", user=visitor.user, question=question)
 
     def decide(self, waiting_id: UUID) -> ResponseReturnValue:
         """Does what the person says, and sends the browser on to where the linking was begun from."""
         caller = self._require_visitor().caller
         choice, link_id = _choice_in(request.form.get("choice", ""))
-        decided = self._services.confirmations.decide(caller, waiting_id, choice, link_id)
-        return_url = decided.return_url
-        if decided.reports:
-            outcome = {"result": "ok"} if decided.link else {"result": "error", "error": "link-denied"}
-            return_url = with_result(return_url, {**outcome, "provider": decided.provider.id})
-        if return_url.startswith("/"):
-            flash(f"{link_name(decided.link)} is linked." if decided.link else "Nothing was linked or changed.")
-            return redirect(return_url, 303)
-        # Chromium would stop a redirect to another origin, as in `begin`.
-        return render_template("continue.html", location=return_url, name=urlsplit(return_url).netloc)
+        try:
+            decided = self._services.confirmations.decide(caller, waiting_id, choice, link_id)
+        except TokenStoreError as error:
+            if error.report_to is None:
+                raise
+            return self._go_on(after_error(error.report_to, error), error.report_to.return_url, error.detail)
+        after = after_linking if decided.link else after_cancelling
+        message = f"{link_name(decided.link)} is linked." if decided.link else "Nothing was linked or changed."
+        location = after(decided.return_url, decided.provider.id, reports=decided.reports)
+        return self._go_on(location, decided.return_url, message)
 
     def confirm_unlink(self, link_id: UUID) -> ResponseReturnValue:
         """Names what would be unlinked and asks. Raises NotFound."""
         visitor = self._guards.visitor()
         if visitor is None:
             return self._to_login(url_for("ui.confirm_unlink", link_id=link_id))
-        provider, overview = self._find(visitor.caller, link_id)
-        return render_template("unlink.html", user=visitor.user, provider=provider, link=overview.standing.link)
+        link = self._services.overview.find(visitor.caller, LinkId(link_id))
+        provider = self._services.registry.find(link.provider_id)
+        return render_template("unlink.html", user=visitor.user, provider=provider, link=link)
 
     def unlink(self, link_id: UUID) -> ResponseReturnValue:
         """Unlinks one account and shows the receipt on the index; doing it twice does no harm."""
         caller = self._require_visitor().caller
-        receipts = self._services.linking.unlink(caller, link_id=LinkId(link_id))
+        receipts = self._services.unlinking.unlink(caller, link_id=LinkId(link_id))
         for receipt in receipts:
-            flash(receipt_text(self._services.registry.get(receipt.link.provider_id), receipt))
+            flash(receipt_text(self._services.registry.find(receipt.link.provider_id), receipt))
         if not receipts:
             flash("This account is not linked any more.")
         return redirect(url_for("ui.index"), 303)
@@ -150,20 +156,21 @@ class Pages:
     def token(self, link_id: UUID) -> ResponseReturnValue:
         """Shows a fresh access token, this once. Raises NotFound and what TokenService raises."""
         visitor = self._require_visitor()
-        provider, overview = self._find(visitor.caller, link_id)
-        link = overview.standing.link
+        link = self._services.overview.find(visitor.caller, LinkId(link_id))
+        provider = self._services.registry.get(link.provider_id)
         hand_out = self._services.tokens.fresh_token(visitor.caller, provider.id, link_id=link.id)
         return render_template("token.html", user=visitor.user, provider=provider, link=link, hand_out=hand_out)
 
     def label(self, link_id: UUID) -> ResponseReturnValue:
         """Names an account as its owner likes. Raises NotFound, InvalidRequest."""
-        link = self._services.choices.name(self._require_visitor().caller, LinkId(link_id), request.form.get("label"))
+        caller, label = self._require_visitor().caller, request.form.get("label", "")
+        link = self._services.choices.choose(caller, LinkId(link_id), Chosen(label=label))
         flash(f"The account is called {link_name(link)} now.")
         return redirect(url_for("ui.index"), 303)
 
     def make_default(self, link_id: UUID) -> ResponseReturnValue:
         """Chooses the account that programs get unless they name another. Raises NotFound."""
-        link = self._services.choices.make_default(self._require_visitor().caller, LinkId(link_id))
+        link = self._services.choices.choose(self._require_visitor().caller, LinkId(link_id), Chosen(default=True))
         flash(f"Programs get {link_name(link)} now unless they name another.")
         return redirect(url_for("ui.index"), 303)
 
@@ -193,12 +200,18 @@ class Pages:
         """There is no page of one link."""
         return redirect(url_for("ui.index"), 303)
 
-    def _find(self, caller: Caller, link_id: UUID) -> tuple[Provider, LinkOverview]:
-        for overview in self._services.overview.authorizations(caller):
-            for link in overview.links:
-                if link.standing.link.id == link_id:
-                    return overview.provider, link
-        raise NotFound("You have no such link. The list of your accounts shows which there are.")
+    def _go_on(self, location: str, return_url: str, message: str) -> ResponseReturnValue:
+        """Sends the browser on after a form."""
+        self._say(return_url, message)
+        if location.startswith("/"):
+            return redirect(location, 303)
+        # Chromium would stop a redirect to another origin, as in `begin`.
+        return render_template("continue.html", location=location, name=urlsplit(location).netloc)
+
+    def _say(self, return_url: str, message: str) -> None:
+        """Shows the message on the next page, if that shows messages."""
+        if self._services.shows_notices(return_url):
+            flash(message)
 
     def _require_visitor(self) -> Authenticated:
         visitor = self._guards.visitor()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import request, url_for
 
@@ -12,6 +13,7 @@ from tokenstore.identity.user import User
 from tokenstore.ui.words import NO_OFFLINE_ACCESS_MEND
 from tokenstore.web.problems import Problem
 
+_MINUTE = 60
 _DONE = "This step was done already or has expired. Your accounts are as the list shows."
 # After these, linking the same account anew is the thing to do.
 _LINK_ANEW = frozenset({"attempt-expired", "link-denied", "no-offline-access"})
@@ -21,20 +23,21 @@ _LINK_ANEW = frozenset({"attempt-expired", "link-denied", "no-offline-access"})
 class WaysOut:
     """What the template of error pages needs. `again`: where to try again; `user`: None if nobody is logged in.
 
-    `operator`: what the operator can do, where the person cannot do much.
+    `operator`: what the operator can do, where the person cannot do much. `wait`: after how long to try again.
     """
 
     user: User | None
     detail: str
     again: str | None
     operator: str | None
+    wait: timedelta | None
 
 
 def ways_out(guards: Guards, problem: Problem) -> WaysOut:
     """The ways out of the current request's problem; where it cannot be told who asks, it is nobody."""
     user = _user(guards)
     detail = _DONE if user and problem.slug == "attempt-expired" else problem.detail
-    return WaysOut(user, detail, _again(problem), _operator(problem))
+    return WaysOut(user, detail, _again(problem), _operator(problem), _wait(problem))
 
 
 def _user(guards: Guards) -> User | None:
@@ -47,6 +50,14 @@ def _user(guards: Guards) -> User | None:
 
 def _operator(problem: Problem) -> str | None:
     return NO_OFFLINE_ACCESS_MEND if problem.slug == "no-offline-access" else None
+
+
+def _wait(problem: Problem) -> timedelta | None:
+    """The time that the header says, from a minute on in whole minutes, rounded up."""
+    seconds = int(problem.headers.get("Retry-After", "0"))
+    if seconds < _MINUTE:
+        return timedelta(seconds=seconds) if seconds else None
+    return timedelta(minutes=-(-seconds // _MINUTE))
 
 
 def _again(problem: Problem) -> str | None:

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from flask import Blueprint
 from markupsafe import Markup
 
-from tokenstore.core.linking import Receipt
 from tokenstore.core.model import Account, Link, Provider, RevocationResult
 from tokenstore.core.overview import ScopeStatus, Status
+from tokenstore.core.unlinking import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,19 @@ _STATUS: Mapping[Status, StatusWords] = MappingProxyType(
         Status.OK: StatusWords("Linked"),
         Status.EXPIRING: StatusWords("Ends soon", "The link ends within a week. Link again to renew it."),
         Status.CHECKING: StatusWords(
-            "Being checked", "The provider refused the last refresh. The next request for a token tries again."
+            "Being checked", "The provider refused the last refresh. The store asks it again by itself."
         ),
         Status.REAUTHORIZATION_REQUIRED: StatusWords(
             "Needs linking again", "The provider no longer gives tokens for this account."
         ),
+        Status.NOT_OFFERED: StatusWords(
+            "No longer offered",
+            "Nobody gets tokens for these accounts. Unlink those that you do not want to keep here.",
+        ),
         Status.NOT_LINKED: StatusWords("Not linked"),
         Status.UNAVAILABLE: StatusWords(
-            "Not answering", "The provider does not answer at present. A later request for a token tries again."
+            "Not available",
+            "The provider gives no tokens at present. The link is kept; the store asks again by itself.",
         ),
     }
 )
@@ -122,9 +127,10 @@ def scope_text(scope: str) -> str:
     return _SCOPES.get(scope, "")
 
 
-def receipt_text(provider: Provider, receipt: Receipt) -> str:
-    """What became of an account that was unlinked, here and at its provider."""
-    upstream = _UPSTREAM[receipt.upstream].format(provider=provider_name(provider))
+def receipt_text(provider: Provider | None, receipt: Receipt) -> str:
+    """What became of an account that was unlinked, here and at its provider, None if that is not offered any more."""
+    name = provider_name(provider) if provider else receipt.link.provider_id
+    upstream = _UPSTREAM[receipt.upstream].format(provider=name)
     return f"{link_name(receipt.link)} is unlinked. {upstream}"
 
 

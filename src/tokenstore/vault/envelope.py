@@ -34,6 +34,7 @@ _KEY_ID = slice(len(_HEADER), len(_HEADER) + KEY_ID_BYTES)
 _SALT = slice(_KEY_ID.stop, _KEY_ID.stop + SALT_BYTES)
 _NONCE = slice(_SALT.stop, _SALT.stop + NONCE_BYTES)
 _SHORTEST = _NONCE.stop + TAG_BYTES
+_SHA256 = SHA256()
 
 
 class Kind(StrEnum):
@@ -46,6 +47,7 @@ class Kind(StrEnum):
     ATTEMPT = "attempt"
     OUTBOX = "outbox"
     WAITING = "waiting"
+    SPOOL = "spool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def fields(*values: bytes) -> bytes:
 
 def expand(key: bytes, label: str, *, salt: bytes | None = None) -> bytes:
     """A key of KEY_BYTES for one purpose: HKDF-SHA256 (RFC 5869) with the label as info."""
-    return HKDF(SHA256(), KEY_BYTES, salt, label.encode()).derive(key)
+    return HKDF(_SHA256, KEY_BYTES, salt, label.encode()).derive(key)
 
 
 def _record_key(key: bytes, salt: bytes, kind: Kind) -> bytes:

@@ -41,9 +41,6 @@ class Kek(Protocol):
     def id(self) -> str:
         """Name of the key that wraps, as kept beside what it wrapped; tells nothing of the key."""
 
-    def health(self) -> None:
-        """Returns if the key can wrap and unwrap now."""
-
 
 def parse_cryptokey(text: str) -> tuple[bytes, ...]:
     """The keys of a CRYPTOKEY setting, 32 bytes each: the first encrypts, all decrypt.
@@ -110,10 +107,6 @@ class EnvKek:
     def id(self) -> str:
         """See Kek.id."""
         return f"env:{self._tag.hex()}"
-
-    def health(self) -> None:
-        """See Kek.health."""
-        self.unwrap(self.wrap(bytes(KEY_BYTES), b"health"), b"health")
 
 
 def _parse_entry(entry: str) -> bytes | None:

@@ -34,15 +34,15 @@ _PAGE_POLICY = (
     f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; {_OWN}; "
     "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 )
-# May be kept, and is asked for again each time: what has an ETag is the same for everybody.
-_REVALIDATED = ("Cache-Control", "no-cache")
+# May be kept, and is asked for again each time: what has an ETag is the same for everybody who may see it.
+_REVALIDATED = frozenset({"no-cache", "private, no-cache"})
 
 
 class SecurityHeaders:
     """WSGI middleware, so that what fails outside every view has the headers too.
 
-    A view may set a narrower `Referrer-Policy`, say `Cache-Control: no-cache` of what has an `ETag`, and call
-    `allow_connecting`; the rest is not for views to say.
+    A view may set a narrower `Referrer-Policy`, say `Cache-Control: no-cache` of what has an `ETag` (with `private`
+    where not everybody may see it), and call `allow_connecting`; the rest is not for views to say.
     """
 
     def __init__(self, wsgi: WSGIApplication, fixed: Sequence[tuple[str, str]]) -> None:
@@ -62,17 +62,19 @@ class SecurityHeaders:
     def _protect(
         self, headers: list[tuple[str, str]], referrer: tuple[str, str], connects: str
     ) -> list[tuple[str, str]]:
-        named = [(name.lower(), (name, value)) for name, value in headers]
-        kept = [header for name, header in named if name not in self._ours]
-        given = {name: value for name, (_, value) in named}
+        given = {name.lower(): value for name, value in headers}
+        kept = headers
+        if not self._ours.isdisjoint(given):
+            kept = [header for header in headers if header[0].lower() not in self._ours]
         if "referrer-policy" not in given:
-            kept.append(referrer)
+            kept = [*kept, referrer]
         ours = self._page if given.get("content-type", "").startswith("text/html") else self._data
-        if "etag" in given and given.get("cache-control") == "no-cache":
-            ours = [_REVALIDATED if name == "Cache-Control" else (name, value) for name, value in ours]
+        kept_by = given.get("cache-control", "")
+        if "etag" in given and kept_by in _REVALIDATED:
+            ours = [(name, kept_by if name == "Cache-Control" else value) for name, value in ours]
         if connects:
             ours = [(name, value.replace(_OWN, f"{_OWN} {connects}")) for name, value in ours]
-        return kept + ours
+        return [*kept, *ours]
 
 
 def allow_connecting(origin: str) -> None:

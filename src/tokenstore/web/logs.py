@@ -6,15 +6,13 @@ place that says how it looks and what it may not hold.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
-
+from tokenstore.web.jsontext import json_text
 from tokenstore.web.redaction import redact_event
 from tokenstore.web.requests import request_id
 
@@ -26,7 +24,6 @@ _HANDLER = "tokenstore"
 _TALKATIVE = ("authlib", "httpcore", "urllib3", "werkzeug")
 # What a record holds besides the fields of its event: its attributes, and what other formatters leave on it.
 _OF_EVERY_RECORD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
-_encode = json.JSONEncoder().encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -38,6 +35,9 @@ def init_logs(level: str, *, development: bool = False, stream: TextIO = sys.std
     handler = logging.StreamHandler(stream)
     handler.set_name(_HANDLER)
     handler.setFormatter(formatter(development=development))
+    # Not in our lines, and looked up anew for each record ("Optimization" in Python's logging guide). The process is:
+    # Gunicorn's own lines hold its number.
+    logging.logThreads = logging.logMultiprocessing = False
     root = logging.getLogger()
     for old in [held for held in root.handlers if held.get_name() == _HANDLER]:
         root.removeHandler(old)
@@ -76,10 +76,12 @@ class JsonLines(logging.Formatter):
             event["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             event["stack"] = record.stack_info
-        return _encode(redact_event(event))
+        return json_text(redact_event(event))
 
 
 def _development_formatter() -> logging.Formatter:
+    import structlog  # here, as it is much to load and serves nothing else
+
     console = structlog.dev.ConsoleRenderer(
         colors=False, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
     )

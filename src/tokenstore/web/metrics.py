@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 UNKNOWN = "none"
 """The route of requests for which there is none."""
 
+ROUTE = "tokenstore.route"
+"""Where a request's environment says which route answered it, if that was no view."""
+
 _OF_PROXIES = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_", "HTTP_X_REAL_IP")
 """How the names of headers begin that only proxies add."""
 
@@ -94,4 +97,4 @@ def _route(environ: WSGIEnvironment) -> str:
     """The route as the application writes it; what the client wrote could be anything."""
     seen = environ.get("werkzeug.request")
     rule = getattr(seen, "url_rule", None)
-    return rule.rule if rule is not None else UNKNOWN
+    return rule.rule if rule is not None else str(environ.get(ROUTE, UNKNOWN))

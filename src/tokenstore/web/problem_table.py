@@ -151,7 +151,8 @@ TABLE: tuple[Row, ...] = (
     Row(
         errors.RefreshInProgress,
         503,
-        "A fresh token is being fetched and takes longer than a caller is kept waiting.",
+        "A fresh token is being fetched and takes longer than a caller is kept waiting, or the provider refused the "
+        "link once, which is checked before it is believed.",
         "Ask again after `Retry-After` seconds.",
     ),
     Row(
@@ -191,9 +192,10 @@ Every error of the HTTP interface is `application/problem+json` ([RFC 9457](http
 | `errors` | what is wrong with the request, each with `pointer` and `detail`; only where known |
 | `since` | when a link stopped working, in epoch seconds; only where known |
 
-Answers with status 401 carry `WWW-Authenticate: Bearer`, those with 503 `Retry-After` in seconds. Pages for
-people say the same in words. With `LEGACY_STATUS_CODES` the answers under `/api/v1.0` and `/api/whoami` have the status
-of the reference implementation where one is given below; all else about them stays.
+Answers with status 401 carry `WWW-Authenticate: Bearer`, those with 405 `Allow`, those with 503 `Retry-After` in
+seconds. How often callers ask is not limited yet: the store itself never answers 429. Pages for people say the same in
+words. With `LEGACY_STATUS_CODES` the answers under `/api/v1.0` and `/api/whoami` have the status of the reference
+implementation where one is given below; all else about them stays.
 """
 
 

@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 
 _REALM = 'Bearer realm="tokenstore"'
 _INTERNAL = "Something went wrong on our side. Tell the operator the request id."
-# Addresses below /api that browsers navigate to; all others there are for programs alone.
-_BROWSER_STOPS = frozenset({"authorize", "login", "logout", "redirect_uri"})
+BROWSER_STOPS = frozenset({"authorize", "login", "logout", "redirect_uri"})
+"""Last parts of addresses below /api that browsers navigate to; all others there are for programs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def _is_for_a_person() -> bool:
         return True
     preferred = request.accept_mimetypes.best_match(["application/problem+json", "application/json", "text/html"])
     below_api = request.path.startswith("/api/")
-    return preferred == "text/html" and (not below_api or request.path.rpartition("/")[2] in _BROWSER_STOPS)
+    return preferred == "text/html" and (not below_api or request.path.rpartition("/")[2] in BROWSER_STOPS)
 
 
 def _page(problem: Problem) -> Response:

@@ -45,7 +45,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 # Short words and UUIDs: most values there are, and nothing that a rule could recognise.
-_PLAIN = re.compile(rf"[\w.-]{{0,15}}|{_UUID}")
+_PLAIN = re.compile(rf"[\w.-]{{0,15}}+|{_UUID}")
 
 _seen: ContextVar[Sequence[str]] = ContextVar("secrets of the current request", default=())
 
@@ -86,7 +86,7 @@ def redact_text(text: str) -> str:
 
 def redact_event(event: dict[str, Any]) -> dict[str, Any]:
     """A log event with its values redacted, whatever their types; values that JSON does not know become text."""
-    return {key: value if key in _PLAIN_KEYS else _value(key, value) for key, value in event.items()}
+    return {key: value if value is None or key in _PLAIN_KEYS else _value(key, value) for key, value in event.items()}
 
 
 def _value(key: object, value: object) -> object:

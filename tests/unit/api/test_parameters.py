@@ -146,7 +146,7 @@ def test_an_odd_query_is_refused_by_the_name_of_its_parameter(query: str, name: 
     ("body", "name"),
     [
         ({"min_valid": True}, "min_valid"),
-        ({"min_valid": 1.0}, "min_valid"),
+        ({"min_valid": 1.5}, "min_valid"),
         ({"min_valid": [60]}, "min_valid"),
         ({"min_valid": -1}, "min_valid"),
         ({"link": 7}, "link"),

@@ -8,7 +8,7 @@ import pytest
 
 from support.core_world import CALLER, World
 from tokenstore.core.choices import LABEL_MOST, ChoiceService
-from tokenstore.core.model import LinkId
+from tokenstore.core.model import Chosen, LinkId
 from tokenstore.core.policy import Policy
 from tokenstore.errors import InvalidRequest, NotFound, PolicyDenied
 
@@ -20,8 +20,8 @@ def service(world: World, scope: str | None = None) -> ChoiceService:
 def test_a_name_is_kept_without_the_spaces_around_it() -> None:
     world = World()
     link = world.link()
-    assert service(world).name(CALLER, link.id, "  My work ").label == "My work"
-    assert service(world).name(CALLER, link.id, "   ").label is None
+    assert service(world).choose(CALLER, link.id, Chosen("  My work ")).label == "My work"
+    assert service(world).choose(CALLER, link.id, Chosen("   ")).label is None
     assert world.actions()[-2:] == ["link.named", "link.named"]
 
 
@@ -30,7 +30,7 @@ def test_a_name_that_is_too_long_or_not_printable_is_refused(label: str) -> None
     world = World()
     link = world.link()
     with pytest.raises(InvalidRequest) as refused:
-        service(world).name(CALLER, link.id, label)
+        service(world).choose(CALLER, link.id, Chosen(label))
     assert [problem.pointer for problem in refused.value.errors] == ["label"]
 
 
@@ -38,7 +38,7 @@ def test_the_default_is_chosen_and_audited() -> None:
     world = World()
     world.link()
     second = world.link(subject="a-2")
-    assert service(world).make_default(CALLER, second.id).is_default
+    assert service(world).choose(CALLER, second.id, Chosen(default=True)).is_default
     assert (world.actions()[-1], world.stores.database.events[-1].caller) == ("link.default", CALLER)
 
 
@@ -46,15 +46,15 @@ def test_a_link_that_is_not_there_is_not_found() -> None:
     world = World()
     world.link()
     with pytest.raises(NotFound):
-        service(world).name(CALLER, LinkId(uuid4()), "x")
+        service(world).choose(CALLER, LinkId(uuid4()), Chosen("x"))
     with pytest.raises(NotFound):
-        service(world).make_default(CALLER, LinkId(uuid4()))
+        service(world).choose(CALLER, LinkId(uuid4()), Chosen(default=True))
 
 
 def test_the_policy_decides_first() -> None:
     world = World()
     link = world.link()
     with pytest.raises(PolicyDenied):
-        service(world, "tokens").name(CALLER, link.id, "x")
+        service(world, "tokens").choose(CALLER, link.id, Chosen("x"))
     with pytest.raises(PolicyDenied):
-        service(world, "tokens").make_default(CALLER, LinkId(uuid4()))
+        service(world, "tokens").choose(CALLER, LinkId(uuid4()), Chosen(default=True))

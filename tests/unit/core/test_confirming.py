@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import ClassVar, TypeVar
 from uuid import uuid4
 
 import pytest
 
 from support.core_world import ADA, PROFILE, provider
 from support.fake_provider import FakeProviderClient, granted
-from support.fakes import FakeStores, FakeWaitingStore, fake_stores
-from tokenstore.core.attempts import Attempts
-from tokenstore.core.callback import CallbackCheck
+from support.fakes import FakeDatabase, FakeLinkStore, FakeStores, FakeWaitingStore, fake_stores
+from support.link_services import LinkServices, link_services
+from tokenstore.core.completing import Linked
 from tokenstore.core.confirming import Choice, ConfirmationService
-from tokenstore.core.linking import Linked, LinkingService
-from tokenstore.core.model import Account, Callback, Caller, CallerKind, LinkId, Provider
-from tokenstore.core.policy import Policy
-from tokenstore.core.ports import Waiting
-from tokenstore.core.registry import Registry
-from tokenstore.core.revocation import Revoker
+from tokenstore.core.model import (
+    Account,
+    AuditEvent,
+    Callback,
+    Caller,
+    CallerKind,
+    Link,
+    LinkId,
+    Provider,
+    RevocationResult,
+    TokenSet,
+)
+from tokenstore.core.ports import NewLink, Swapped, Waiting
+from tokenstore.core.secret import Secret
 from tokenstore.core.wishes import NO_WISHES, Wishes
-from tokenstore.errors import AttemptExpired, InvalidRequest, PolicyDenied, StorageUnavailable
+from tokenstore.errors import AttemptExpired, InvalidRequest, PolicyDenied, Report, StorageUnavailable, TokenStoreError
 
 SESSION = Caller(CallerKind.SESSION, ADA, session_key="session-1")
 BEARER = Caller(CallerKind.BEARER, ADA)
 MINUTES = timedelta(minutes=1)
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -36,51 +47,40 @@ class Scene:
     provider: Provider = field(default_factory=lambda: provider(revokes_grant=False))
     client: FakeProviderClient = field(default_factory=FakeProviderClient)
     stores: FakeStores = field(default_factory=fake_stores)
+    links: type[FakeLinkStore] = FakeLinkStore
 
     def __post_init__(self) -> None:
+        self.stores = replace(self.stores, links=self.links(self.stores.database))
         self.stores.users.remember(PROFILE)
         made = self.come_back("a-1")
         assert isinstance(made, Linked)
         self.first = made.link
 
     @property
-    def service(self) -> LinkingService:
-        stores, registry = self.stores, Registry([self.provider])
-        return LinkingService(
-            registry,
-            Policy(),
-            stores.users,
-            stores.links,
-            Attempts(stores.attempts, self.client),
-            CallbackCheck(stores.attempts, self.client),
-            self.client,
-            stores.audit,
-            Revoker(registry, stores.outbox, self.client),
-            stores.facts,
-            self.confirmations,
-        )
+    def services(self) -> LinkServices:
+        return link_services(self.stores, self.stores.facts, self.client, self.provider)
 
     @property
     def confirmations(self) -> ConfirmationService:
-        stores, registry = self.stores, Registry([self.provider])
-        revoker = Revoker(registry, stores.outbox, self.client)
-        return ConfirmationService(
-            registry, Policy(), stores.users, stores.links, stores.waiting, stores.audit, revoker
-        )
+        return self.services.confirmations
 
     def come_back(self, subject: str, begun_by: Caller = SESSION, wishes: Wishes = NO_WISHES) -> Linked | Waiting:
         """Link from start to end, with this account."""
         self.client.account = Account("https://idp.example", subject)
         self.client.exchanges = [granted(f"access-{subject}", refresh=f"refresh-{subject}")]
-        self.service.begin(begun_by, "idp1", "/back", wishes)
+        self.services.linking.begin(begun_by, "idp1", "/back", wishes)
         state = self.client.begun[-1].state.reveal()
-        return self.service.complete(SESSION, "idp1", Callback({"state": (state,), "code": ("c",)}))
+        return self.services.completing.complete(SESSION, "idp1", Callback({"state": (state,), "code": ("c",)}))
 
-    def waiting(self, subject: str = "a-2", begun_by: Caller = SESSION) -> Waiting:
+    def waiting(self, subject: str = "a-2", begun_by: Caller = SESSION, wishes: Wishes = NO_WISHES) -> Waiting:
         """Come back with another account."""
-        made = self.come_back(subject, begun_by)
+        made = self.come_back(subject, begun_by, wishes)
         assert isinstance(made, Waiting)
         return made
+
+    def meanwhile(self, work: Callable[[], object]) -> None:
+        """Have this done once between looking at the links and storing one."""
+        self.stores = replace(self.stores, links=Meanwhile(self.stores.database, work))
 
     def subjects(self) -> Sequence[str]:
         """The accounts that are linked, the default one first."""
@@ -92,6 +92,58 @@ class Scene:
 
     def actions(self) -> Sequence[tuple[str, str | None]]:
         return [(event.action, event.reason) for event in self.stores.database.events]
+
+
+class Unsure(FakeLinkStore):
+    """A database that fails once, when an answer is stored; `committed`: just after it was."""
+
+    committed: ClassVar[bool]
+    failed = False
+
+    def attach(self, new: NewLink, event: AuditEvent) -> Link:
+        return self._fail_once(new, lambda: super(Unsure, self).attach(new, event))
+
+    def swap(self, new: NewLink, replaced: Collection[LinkId], event: AuditEvent) -> Swapped:
+        return self._fail_once(new, lambda: super(Unsure, self).swap(new, replaced, event))
+
+    def _fail_once(self, new: NewLink, work: Callable[[], T]) -> T:
+        if new.waiting_id is None or self.failed:
+            return work()
+        if self.committed:
+            work()
+        self.failed = True
+        raise StorageUnavailable("The answer of the database was lost.")
+
+
+class Refusing(Unsure):
+    """One that fails before."""
+
+    committed = False
+
+
+class Forgetful(Unsure):
+    """One that fails after."""
+
+    committed = True
+
+
+class Meanwhile(FakeLinkStore):
+    """A database in which something happens just before a link is stored."""
+
+    def __init__(self, database: FakeDatabase, work: Callable[[], object]) -> None:
+        super().__init__(database)
+        self._work: list[Callable[[], object]] = [work]
+
+    def attach(self, new: NewLink, event: AuditEvent) -> Link:
+        while self._work:
+            self._work.pop()()
+        return super().attach(new, event)
+
+
+def one(subject: str, at: Provider) -> NewLink:
+    """A completed linking of this account."""
+    account, tokens = Account("https://idp.example", subject), TokenSet(Secret("a"), refresh_token=Secret("r"))
+    return NewLink(PROFILE, at, account, tokens, frozenset(), timedelta())
 
 
 @pytest.mark.parametrize("begun_by", [SESSION, BEARER])
@@ -146,7 +198,7 @@ def test_replacing_unlinks_the_old_account_and_passes_its_part_on() -> None:
     decided = scene.confirmations.decide(SESSION, scene.waiting("a-3").id, Choice.REPLACE, scene.first.id)
     assert decided.link is not None
     assert (scene.subjects(), scene.revoked()) == (["a-3", "a-2"], ["refresh-a-1"])
-    assert scene.actions()[-3:] == [("link.created", None), ("link.default", None), ("link.removed", "replaced")]
+    assert scene.actions()[-3:] == [("link.removed", "replaced"), ("link.created", None), ("link.default", None)]
 
 
 def test_cancelling_gives_back_what_was_received() -> None:
@@ -169,7 +221,7 @@ def test_where_one_account_is_allowed_another_can_only_replace_it() -> None:
 def test_where_the_one_account_was_unlinked_meanwhile_another_is_added() -> None:
     scene = Scene(provider=provider(multi_account=False, revokes_grant=False))
     waiting = scene.waiting()
-    scene.service.unlink(SESSION, provider_id="idp1")
+    scene.services.unlinking.unlink(SESSION, provider_id="idp1")
     scene.confirmations.decide(SESSION, waiting.id, Choice.ADD)
     assert scene.subjects() == ["a-2"]
 
@@ -199,13 +251,21 @@ def test_another_session_of_the_same_person_cannot_answer() -> None:
     assert scene.subjects() == ["a-1"]
 
 
-def test_after_ten_minutes_it_is_over_and_the_next_who_begins_gives_it_back() -> None:
+def test_nobody_who_begins_waits_for_the_revocations_of_others() -> None:
+    scene = Scene()
+    scene.waiting()
+    scene.stores.database.clock.advance(11 * MINUTES)
+    scene.services.linking.begin(SESSION, "idp1", "/")
+    assert scene.revoked() == []
+
+
+def test_after_ten_minutes_it_is_over_and_given_back() -> None:
     scene = Scene()
     waiting = scene.waiting()
     scene.stores.database.clock.advance(11 * MINUTES)
     with pytest.raises(AttemptExpired):
-        scene.confirmations.decide(SESSION, waiting.id, Choice.ADD)
-    scene.service.begin(SESSION, "idp1", "/")
+        scene.confirmations.question(SESSION, waiting.id)
+    assert scene.services.asker.sweep() == 1
     assert (scene.revoked(), scene.actions()[-1]) == (["refresh-a-2"], ("link.refused", "unanswered"))
 
 
@@ -216,6 +276,19 @@ def test_a_further_account_takes_the_place_of_the_one_that_waits() -> None:
         scene.confirmations.question(SESSION, first.id)
     assert scene.confirmations.question(SESSION, second.id).account.subject == "a-3"
     assert scene.revoked() == ["refresh-a-2"]
+
+
+def test_what_waited_in_vain_waits_for_a_provider_that_hangs_once() -> None:
+    scene = Scene()
+    for number in range(3):
+        row = scene.stores.database.waiting[scene.waiting(f"a-{number + 2}").id]
+        kept = {one: replace(row, waiting=replace(row.waiting, id=one)) for one in (uuid4(), uuid4())}
+        scene.stores.database.waiting.update(kept)
+    scene.client.revoked.clear()
+    scene.client.revocation = RevocationResult.FAILED
+    scene.stores.database.clock.advance(11 * MINUTES)
+    assert scene.services.asker.sweep() > 1
+    assert len(scene.revoked()) == 1
 
 
 def test_a_user_disabled_meanwhile_links_nothing() -> None:
@@ -239,11 +312,133 @@ def test_a_database_that_fails_on_the_answer_leaves_the_question() -> None:
 
 def test_tokens_that_cannot_be_kept_waiting_are_given_back() -> None:
     class Broken(FakeWaitingStore):
-        def save(self, waiting: Waiting, session_key: str, patience: timedelta) -> None:
-            raise StorageUnavailable(f"no room for {waiting.id} of {session_key} for {patience}")
+        def save(self, waiting: Waiting, session_key: str, patience: timedelta, event: AuditEvent) -> None:
+            raise StorageUnavailable(f"no room for {waiting.id} of {session_key} for {patience}: {event.action}")
 
     scene = Scene()
     scene.stores = replace(scene.stores, waiting=Broken(scene.stores.database))
     with pytest.raises(StorageUnavailable):
         scene.waiting()
     assert (scene.subjects(), scene.revoked()) == (["a-1"], ["refresh-a-2"])
+
+
+REPORTS = Wishes(reports=True)
+
+
+def reported(scene: Scene, waiting: Waiting, choice: Choice = Choice.ADD) -> Report | None:
+    """To whom the error is told in which answering ends."""
+    with pytest.raises(TokenStoreError) as refused:
+        scene.confirmations.decide(SESSION, waiting.id, choice)
+    return refused.value.report_to
+
+
+def test_an_answer_that_comes_too_late_is_reported_and_gives_back_at_once() -> None:
+    scene = Scene()
+    waiting = scene.waiting(wishes=REPORTS)
+    scene.stores.database.clock.advance(11 * MINUTES)
+    with pytest.raises(AttemptExpired) as late:
+        scene.confirmations.question(SESSION, waiting.id)
+    assert late.value.report_to == Report("/back", "idp1")
+    assert reported(scene, waiting) == Report("/back", "idp1")
+    assert scene.revoked() == ["refresh-a-2"]
+
+
+def test_an_error_is_not_reported_where_that_was_not_asked_for() -> None:
+    scene = Scene()
+    waiting = scene.waiting()
+    scene.stores.database.clock.advance(11 * MINUTES)
+    assert reported(scene, waiting) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "slug"),
+    [({"client_id": "client-2"}, "attempt-expired"), ({"account_match": "sub"}, "account-mismatch")],
+)
+def test_what_may_not_be_linked_any_more_is_given_back_and_reported(changes: dict[str, str], slug: str) -> None:
+    scene = Scene()
+    waiting = scene.waiting(wishes=REPORTS)
+    scene.provider = provider(revokes_grant=False, **changes)
+    assert reported(scene, waiting) == Report("/back", "idp1")
+    assert (scene.subjects(), scene.actions()[-1]) == (["a-1"], ("link.refused", slug))
+    assert not scene.stores.database.waiting
+
+
+def test_who_may_still_answer_is_not_sent_away() -> None:
+    scene = Scene(provider=provider(multi_account=False, revokes_grant=False))
+    waiting = scene.waiting(wishes=REPORTS)
+    assert reported(scene, waiting) is None
+    assert scene.confirmations.decide(SESSION, waiting.id, Choice.REPLACE).link is not None
+
+
+def test_of_two_answers_the_second_is_not_reported_for_the_first_was() -> None:
+    scene = Scene()
+    waiting = scene.waiting(wishes=REPORTS)
+    scene.confirmations.decide(SESSION, waiting.id, Choice.ADD)
+    assert reported(scene, waiting) is None
+
+
+@pytest.mark.parametrize("choice", [Choice.ADD, Choice.REPLACE])
+def test_after_a_failure_while_storing_the_question_is_still_open(choice: Choice) -> None:
+    scene = Scene(links=Refusing)
+    waiting = scene.waiting(wishes=REPORTS)
+    with pytest.raises(StorageUnavailable) as failed:
+        scene.confirmations.decide(SESSION, waiting.id, choice, scene.first.id)
+    assert failed.value.report_to is None
+    assert (scene.subjects(), scene.revoked()) == (["a-1"], [])
+    assert scene.confirmations.decide(SESSION, waiting.id, choice, scene.first.id).link is not None
+
+
+@pytest.mark.parametrize("choice", [Choice.ADD, Choice.REPLACE])
+def test_an_answer_that_was_stored_counts_though_the_database_did_not_say_so(choice: Choice) -> None:
+    scene = Scene(links=Forgetful)
+    waiting = scene.waiting()
+    assert scene.confirmations.decide(SESSION, waiting.id, choice, scene.first.id).link is not None
+    assert scene.subjects() == (["a-2"] if choice is Choice.REPLACE else ["a-1", "a-2"])
+    assert "refresh-a-2" not in scene.revoked()
+    assert not scene.stores.database.waiting
+
+
+class Down(FakeLinkStore):
+    """A database that is lost in the middle of storing an answer, and does not come back for a while."""
+
+    def attach(self, new: NewLink, event: AuditEvent) -> Link:
+        if new.waiting_id is not None:
+            self._db.down = True
+        return super().attach(new, event)
+
+
+def test_a_database_that_is_lost_while_storing_leaves_the_question() -> None:
+    scene = Scene(links=Down)
+    waiting = scene.waiting()
+    with pytest.raises(StorageUnavailable):
+        scene.confirmations.decide(SESSION, waiting.id, Choice.ADD)
+    scene.stores.database.down = False
+    assert scene.confirmations.question(SESSION, waiting.id).account.subject == "a-2"
+    assert scene.revoked() == []
+
+
+def test_of_two_accounts_where_one_is_allowed_the_second_is_given_back() -> None:
+    scene = Scene(provider=provider(multi_account=False, revokes_grant=False))
+    waiting = scene.waiting(wishes=REPORTS)
+    scene.services.unlinking.unlink(SESSION, provider_id="idp1")
+    question = scene.confirmations.question(SESSION, waiting.id)
+    assert question.may_add
+    scene.meanwhile(
+        lambda: scene.stores.links.attach(one("a-9", scene.provider), AuditEvent("link.created", "success"))
+    )
+    assert reported(scene, waiting) == Report("/back", "idp1")
+    assert scene.subjects() == ["a-9"]
+    assert scene.revoked()[-1] == "refresh-a-2"
+    assert scene.actions()[-1] == ("link.refused", "attempt-expired")
+
+
+def test_who_was_faster_with_another_account_makes_the_second_a_question() -> None:
+    scene = Scene(provider=provider(multi_account=False, revokes_grant=False))
+    scene.services.unlinking.unlink(SESSION, provider_id="idp1")
+    scene.meanwhile(
+        lambda: scene.stores.links.attach(one("a-9", scene.provider), AuditEvent("link.created", "success"))
+    )
+    waiting = scene.waiting()
+    question = scene.confirmations.question(SESSION, waiting.id)
+    assert [link.account.subject for link in question.linked] == ["a-9"]
+    assert "refresh-a-2" not in scene.revoked()

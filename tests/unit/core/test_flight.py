@@ -9,7 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tokenstore.core.flight import Flight, Flights, StillFlying
+from support.tallies import Tallies
+from support.waiting import eventually
+from tokenstore.core.flight import ALL_MOST, GROUP_MOST, PARKED_MOST, THREADS, Flight, Flights, Full, StillFlying
 
 
 class Boom(BaseException):
@@ -18,7 +20,7 @@ class Boom(BaseException):
 
 @pytest.fixture
 def flights() -> Iterator[Flights[str, int]]:
-    made: Flights[str, int] = Flights(4)
+    made: Flights[str, int] = Flights(Tallies(), threads=THREADS)
     yield made
     made.close()
 
@@ -40,6 +42,13 @@ def waiting(gate: threading.Event, value: int = 1) -> Callable[[], int]:
     return work
 
 
+def join(
+    flights: Flights[str, int], key: str, work: Callable[[], int], variant: str = "", group: str = "idp1"
+) -> Flight[int]:
+    """A flight of a link at one provider."""
+    return flights.join(key, work, variant, group)
+
+
 def test_fifty_threads_that_want_one_key_get_the_result_of_one_work(
     flights: Flights[str, int], gate: threading.Event
 ) -> None:
@@ -52,9 +61,9 @@ def test_fifty_threads_that_want_one_key_get_the_result_of_one_work(
         return len(done)
 
     def caller() -> int:
-        flight = flights.join("link", work)
+        flight = join(flights, "link", work)
         everybody.wait(30)
-        return flight.result(30)
+        return flight.future.result(30)
 
     with ThreadPoolExecutor(50) as threads:
         answers = [threads.submit(caller) for _ in range(50)]
@@ -64,15 +73,15 @@ def test_fifty_threads_that_want_one_key_get_the_result_of_one_work(
 
 
 def test_different_keys_fly_side_by_side(flights: Flights[str, int], gate: threading.Event) -> None:
-    slow = flights.join("a", waiting(gate))
-    assert flights.join("b", lambda: 2).result(30) == 2
+    slow = join(flights, "a", waiting(gate))
+    assert join(flights, "b", lambda: 2).future.result(30) == 2
     gate.set()
-    assert slow.result(30) == 1
+    assert slow.future.result(30) == 1
 
 
 def test_a_key_flies_again_once_its_flight_has_landed(flights: Flights[str, int]) -> None:
-    assert flights.join("a", lambda: 1).result(30) == 1
-    assert flights.join("a", lambda: 2).result(30) == 2
+    assert join(flights, "a", lambda: 1).future.result(30) == 1
+    assert join(flights, "a", lambda: 2).future.result(30) == 2
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), TimeoutError("x"), SystemExit(1), Boom()], ids=repr)
@@ -83,11 +92,11 @@ def test_whatever_the_work_raises_reaches_everybody_who_waits(
         assert gate.wait(30)
         raise error
 
-    joined = [flights.join("a", work) for _ in range(3)]
+    joined = [join(flights, "a", work) for _ in range(3)]
     gate.set()
     for flight in joined:
         with pytest.raises(type(error)) as caught:
-            flight.result(30)
+            flights.result(flight, 30)
         assert caught.value is error
 
 
@@ -96,34 +105,34 @@ def test_a_failed_flight_is_forgotten(flights: Flights[str, int]) -> None:
         raise Boom
 
     with pytest.raises(Boom):
-        flights.join("a", fail).result(30)
-    assert flights.join("a", lambda: 2).result(30) == 2
+        join(flights, "a", fail).future.result(30)
+    assert join(flights, "a", lambda: 2).future.result(30) == 2
 
 
 def test_waiting_ends_while_the_work_goes_on(flights: Flights[str, int], gate: threading.Event) -> None:
-    flight = flights.join("a", waiting(gate))
+    flight = join(flights, "a", waiting(gate))
     with pytest.raises(StillFlying):
-        flight.result(0.01)
+        flights.result(flight, 0.01)
     gate.set()
-    assert flight.result(30) == 1
+    assert flights.result(flight, 30) == 1
 
 
-def test_a_later_caller_does_not_wait_anew() -> None:
-    long_under_way: Flight[int] = Flight(time.monotonic() - 60, None, Future())
-    arrived = time.monotonic()
-    with pytest.raises(StillFlying):
-        long_under_way.result(30)
-    assert time.monotonic() - arrived < 10
+def test_a_later_caller_does_not_wait_anew(flights: Flights[str, int], gate: threading.Event) -> None:
+    flight = join(flights, "a", waiting(gate))
+    for _ in range(2):
+        with pytest.raises(StillFlying):
+            flights.result(flight, 0.5)
+    assert time.monotonic() - flight.started < 0.9
 
 
 def test_a_joined_flight_tells_the_errand_it_was_begun_for(flights: Flights[str, int], gate: threading.Event) -> None:
-    flights.join("a", waiting(gate), "first")
-    assert flights.join("a", waiting(gate), "second").variant == "first"
+    join(flights, "a", waiting(gate), "first")
+    assert join(flights, "a", waiting(gate), "second").variant == "first"
 
 
 def test_closing_waits_for_the_flights_under_way(gate: threading.Event) -> None:
-    flights: Flights[str, int] = Flights(1)
-    first, queued = flights.join("a", waiting(gate, 1)), flights.join("b", waiting(gate, 2))
+    flights: Flights[str, int] = Flights(Tallies(), threads=THREADS)
+    first, queued = join(flights, "a", waiting(gate, 1)), join(flights, "b", waiting(gate, 2))
     closing = threading.Thread(target=flights.close)
     closing.start()
     gate.set()
@@ -132,8 +141,154 @@ def test_closing_waits_for_the_flights_under_way(gate: threading.Event) -> None:
 
 
 def test_nothing_is_begun_after_closing_and_nothing_is_left_hanging() -> None:
-    flights: Flights[str, int] = Flights(1)
+    flights: Flights[str, int] = Flights(Tallies(), threads=THREADS)
     flights.close()
     for _ in range(2):
         with pytest.raises(RuntimeError):
-            flights.join("a", lambda: 1)
+            join(flights, "a", lambda: 1)
+
+
+def fill(flights: Flights[str, int], gate: threading.Event, group: str, count: int) -> None:
+    """So many flights of a group under way."""
+    for number in range(count):
+        join(flights, f"{group}-{number}", waiting(gate), group=group)
+
+
+def test_a_flight_too_many_of_a_group_is_refused_at_once_and_others_fly(
+    flights: Flights[str, int], gate: threading.Event
+) -> None:
+    fill(flights, gate, "idp1", GROUP_MOST)
+    with pytest.raises(Full):
+        join(flights, "one-more", lambda: 1)
+    assert join(flights, "another", lambda: 2, group="idp2").future.result(30) == 2
+
+
+def test_a_flight_too_many_in_all_is_refused_at_once(flights: Flights[str, int], gate: threading.Event) -> None:
+    for group in range(ALL_MOST // GROUP_MOST):
+        fill(flights, gate, f"idp{group}", GROUP_MOST)
+    with pytest.raises(Full):
+        join(flights, "one-more", lambda: 1, group="another")
+
+
+def test_a_full_group_still_lets_callers_join_its_flights(flights: Flights[str, int], gate: threading.Event) -> None:
+    fill(flights, gate, "idp1", GROUP_MOST)
+    joined = join(flights, "idp1-7", lambda: 2)
+    gate.set()
+    assert flights.result(joined, 30) == 1
+
+
+def test_there_is_room_again_once_flights_have_landed(flights: Flights[str, int], gate: threading.Event) -> None:
+    fill(flights, gate, "idp1", GROUP_MOST - 1)
+    last = join(flights, "last", waiting(gate))
+    gate.set()
+    last.future.result(30)
+    assert join(flights, "one-more", lambda: 2).future.result(30) == 2
+
+
+class Parked:
+    """Callers who wait for flights, each in a thread, with what became of them."""
+
+    def __init__(self, flights: Flights[str, int], tallies: Tallies, threads: ThreadPoolExecutor) -> None:
+        self._flights = flights
+        self._tallies = tallies
+        self._threads = threads
+        self.answers: list[Future[int | None]] = []
+
+    def add(self, flight: Flight[int], count: int) -> None:
+        """So many callers more, all of them waiting, or sent away already."""
+        self.answers += [self._threads.submit(self._wait, flight) for _ in range(count)]
+        eventually(lambda: self.parked + len(self.sent_away) == len(self.answers), "callers")
+
+    @property
+    def parked(self) -> int:
+        """How many wait."""
+        return self._tallies.callers[-1][1] if self._tallies.callers else 0
+
+    @property
+    def sent_away(self) -> list[Future[int | None]]:
+        """Who was told that the work goes on."""
+        return [answer for answer in self.answers if answer.done() and answer.result() is None]
+
+    def _wait(self, flight: Flight[int]) -> int | None:
+        try:
+            return self._flights.result(flight, 30)
+        except StillFlying:
+            return None
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(20) as pool:
+        yield pool
+
+
+def test_a_slow_group_keeps_few_callers_waiting_and_sends_the_others_away_at_once(
+    gate: threading.Event, threads: ThreadPoolExecutor
+) -> None:
+    tallies = Tallies()
+    flights: Flights[str, int] = Flights(tallies, threads=THREADS, slow_seconds=0)
+    callers = Parked(flights, tallies, threads)
+    old, young = join(flights, "old", waiting(gate)), join(flights, "young", waiting(gate))
+    callers.add(old, PARKED_MOST)
+    callers.add(young, 5)
+    eventually(lambda: len(callers.sent_away) == 5, "the others to be sent away")
+    assert callers.parked == PARKED_MOST
+    gate.set()
+    assert [answer.result(30) for answer in callers.answers[:PARKED_MOST]] == [1] * PARKED_MOST
+    flights.close()
+
+
+def test_when_a_group_gets_slow_those_who_wait_too_many_are_sent_away(
+    gate: threading.Event, threads: ThreadPoolExecutor
+) -> None:
+    tallies = Tallies()
+    flights: Flights[str, int] = Flights(tallies, threads=THREADS, slow_seconds=0.5)
+    callers = Parked(flights, tallies, threads)
+    callers.add(join(flights, "a", waiting(gate)), 10)
+    eventually(lambda: len(callers.sent_away) == 10 - PARKED_MOST, "the others to be sent away")
+    gate.set()
+    assert sorted(answer.result(30) or 0 for answer in callers.answers) == [0] * 6 + [1] * PARKED_MOST
+    flights.close()
+
+
+def test_another_group_is_waited_for_while_one_is_slow(gate: threading.Event, threads: ThreadPoolExecutor) -> None:
+    tallies = Tallies()
+    flights: Flights[str, int] = Flights(tallies, threads=THREADS, slow_seconds=0)
+    Parked(flights, tallies, threads).add(join(flights, "a", waiting(gate)), 10)
+    other = join(flights, "b", waiting(gate, 2), group="idp2")
+    callers = threads.submit(flights.result, other, 30)
+    gate.set()
+    assert callers.result(30) == 2
+    flights.close()
+
+
+def test_groups_that_are_slow_together_leave_threads_to_the_others(
+    gate: threading.Event, threads: ThreadPoolExecutor
+) -> None:
+    flights: Flights[str, int] = Flights(Tallies(), threads=8, slow_seconds=0.3)
+    hanging = [join(flights, group, waiting(gate), group=group) for group in ("idp1", "idp2")]
+    answers = [threads.submit(flights.result, flight, 30) for flight in hanging for _ in range(4)]
+    eventually(lambda: sum(answer.done() for answer in answers) == 2, "two callers to be sent away")
+    quick = threading.Event()
+    flight = join(flights, "quick", waiting(quick, 2), group="idp3")
+    quick.set()
+    assert flights.result(flight, 30) == 2
+    gate.set()
+    assert sorted(isinstance(answer.exception(30), StillFlying) for answer in answers) == [False] * 6 + [True] * 2
+    flights.close()
+
+
+def test_what_is_under_way_waited_for_and_refused_is_told(gate: threading.Event) -> None:
+    tallies = Tallies()
+    flights: Flights[str, int] = Flights(tallies, threads=THREADS)
+    fill(flights, gate, "idp1", GROUP_MOST)
+    with pytest.raises(Full):
+        join(flights, "one-more", lambda: 1)
+    with pytest.raises(StillFlying):
+        flights.result(join(flights, "idp1-0", lambda: 1), 0)
+    gate.set()
+    flights.close()
+    assert max(tallies.flights) == ("idp1", GROUP_MOST)
+    assert tallies.flights[-1] == ("idp1", 0)
+    assert tallies.callers == [("idp1", 1), ("idp1", 0)]
+    assert tallies.refused == ["idp1"]

@@ -12,13 +12,14 @@ import pytest
 
 from support.core_world import ADA, PROFILE, provider
 from support.fake_provider import FakeProviderClient, granted
-from support.fakes import FakeLinkStore, FakeStores, fake_stores
-from tokenstore.core.attempts import Attempts, Begun
-from tokenstore.core.callback import CallbackCheck
-from tokenstore.core.confirming import Choice, ConfirmationService
-from tokenstore.core.linking import Linked, LinkingService
+from support.fakes import FakeLinkStore, FakeStores, FullAuditLog, fake_stores
+from support.link_services import LinkServices, link_services
+from tokenstore.core.attempts import Begun
+from tokenstore.core.completing import Linked
+from tokenstore.core.confirming import Choice
 from tokenstore.core.model import (
     Account,
+    Attempt,
     AuditEvent,
     Callback,
     Caller,
@@ -29,6 +30,7 @@ from tokenstore.core.model import (
     LinkState,
     Misconfigured,
     Origin,
+    Outcome,
     Profile,
     Provider,
     ProviderId,
@@ -39,8 +41,6 @@ from tokenstore.core.model import (
 )
 from tokenstore.core.policy import Policy
 from tokenstore.core.ports import LinkStore, NewLink, Waiting
-from tokenstore.core.registry import Registry
-from tokenstore.core.revocation import Revoker
 from tokenstore.core.secret import Secret
 from tokenstore.core.wishes import NO_WISHES, Wishes
 from tokenstore.errors import (
@@ -52,6 +52,7 @@ from tokenstore.errors import (
     PolicyDenied,
     ProviderMisconfigured,
     ProviderUnavailable,
+    Report,
     StorageUnavailable,
     TokenStoreError,
     UnknownProvider,
@@ -75,43 +76,30 @@ class Scene:
         self.stores.users.remember(PROFILE)
 
     @property
-    def service(self) -> LinkingService:
-        """The service."""
-        stores, registry = self.stores, Registry([self.provider])
-        return LinkingService(
-            registry,
-            self.policy,
-            stores.users,
-            self.links or stores.links,
-            Attempts(stores.attempts, self.client),
-            CallbackCheck(stores.attempts, self.client),
+    def services(self) -> LinkServices:
+        """The services."""
+        return link_services(
+            self.stores,
+            self.stores.facts,
             self.client,
-            stores.audit,
-            Revoker(registry, stores.outbox, self.client),
-            stores.facts,
-            self.confirmations,
+            self.provider,
+            policy=self.policy,
+            links=self.links,
+            patience_seconds=0.1,
         )
-
-    @property
-    def confirmations(self) -> ConfirmationService:
-        """The service that asks."""
-        stores, registry = self.stores, Registry([self.provider])
-        revoker = Revoker(registry, stores.outbox, self.client)
-        links = self.links or stores.links
-        return ConfirmationService(registry, self.policy, stores.users, links, stores.waiting, stores.audit, revoker)
 
     def begin(self, caller: Caller = SESSION, wishes: Wishes = NO_WISHES) -> Begun:
         """Start linking."""
-        return self.service.begin(caller, "idp1", "/back", wishes)
+        return self.services.linking.begin(caller, "idp1", "/back", wishes)
 
     def come_back(self, caller: Caller | None = SESSION, **parameters: str) -> Linked:
         """Finish the attempt that was begun last."""
         state = self.client.begun[-1].state.reveal()
         query = {"state": state, "code": "code-1", **parameters}
         callback = Callback({name: (value,) for name, value in query.items()})
-        made = self.service.complete(caller, "idp1", callback)
+        made = self.services.completing.complete(caller, "idp1", callback)
         if isinstance(made, Waiting) and caller is not None:
-            decided = self.confirmations.decide(caller, made.id, Choice.ADD)
+            decided = self.services.confirmations.decide(caller, made.id, Choice.ADD)
             assert decided.link is not None
             return Linked(decided.provider, decided.link, decided.return_url, renewed=False, reports=decided.reports)
         assert isinstance(made, Linked)
@@ -160,7 +148,7 @@ def test_what_a_program_begins_is_bound_to_the_user_alone() -> None:
 
 def test_an_unknown_provider_cannot_be_linked() -> None:
     with pytest.raises(UnknownProvider):
-        Scene().service.begin(SESSION, "oidc", "/")
+        Scene().services.linking.begin(SESSION, "oidc", "/")
 
 
 def test_the_policy_decides_who_may_begin() -> None:
@@ -168,6 +156,14 @@ def test_the_policy_decides_who_may_begin() -> None:
     with pytest.raises(PolicyDenied):
         scene.begin(BEARER)
     assert scene.stores.database.attempts == {}
+
+
+def test_a_link_at_another_provider_is_not_renewed_here() -> None:
+    scene = Scene()
+    link = scene.linked()
+    scene.provider = replace(provider(), id=ProviderId("idp2"))
+    with pytest.raises(NotFound):
+        scene.services.linking.preview(SESSION, "idp2", Wishes(link_id=link.id))
 
 
 def test_renewing_a_link_of_nobody_or_of_another_provider_begins_nothing() -> None:
@@ -185,13 +181,23 @@ def test_an_attempt_remembers_the_link_to_renew_and_the_scopes_asked_for() -> No
     assert (attempt.link_id, attempt.scopes) == (link.id, ("openid", "email", "files"))
 
 
-@pytest.mark.parametrize(("reports", "told"), [(True, "/back"), (False, None)])
-def test_an_error_is_reported_only_where_that_was_asked_for(reports: bool, told: str | None) -> None:
+@pytest.mark.parametrize(("reports", "told"), [(True, Report("/back", "idp1")), (False, None)])
+def test_an_error_is_reported_only_where_that_was_asked_for(reports: bool, told: Report | None) -> None:
     scene = Scene()
     scene.begin(wishes=Wishes(reports=reports))
     with pytest.raises(LinkDenied) as denied:
         scene.come_back(error="access_denied")
     assert denied.value.report_to == told
+
+
+def test_a_refusal_that_cannot_be_audited_is_told_and_reported_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    scene.stores = replace(scene.stores, audit=FullAuditLog(scene.stores.database))
+    scene.begin(wishes=Wishes(reports=True))
+    with pytest.raises(LinkDenied) as denied:
+        scene.come_back(error="access_denied")
+    assert denied.value.report_to == Report("/back", "idp1")
+    assert "a failure could not be written down" in caplog.text
 
 
 def test_an_error_is_not_reported_to_who_did_not_begin() -> None:
@@ -282,7 +288,7 @@ def test_a_refusal_of_nobody_says_where_it_came_from() -> None:
     scene.begin()
     callback = Callback({"state": (scene.client.begun[-1].state.reveal(),)})
     with pytest.raises(AttemptExpired):
-        scene.service.complete(None, "idp1", callback, origin)
+        scene.services.completing.complete(None, "idp1", callback, origin)
     assert scene.last_event.origin == origin
 
 
@@ -490,7 +496,7 @@ def test_a_database_that_fails_after_the_exchange_is_the_error_the_person_sees()
 def test_unlinking_revokes_upstream_and_shows_the_receipt() -> None:
     scene = Scene()
     link = scene.linked()
-    (receipt,) = scene.service.unlink(SESSION, link_id=link.id)
+    (receipt,) = scene.services.unlinking.unlink(SESSION, link_id=link.id)
     assert (receipt.link.id, receipt.link.state, receipt.upstream) == (
         link.id,
         LinkState.REVOKED,
@@ -503,7 +509,7 @@ def test_unlinking_revokes_upstream_and_shows_the_receipt() -> None:
 def test_unlinking_a_provider_removes_all_of_the_users_links_there() -> None:
     scene = Scene()
     links = {scene.linked(subject="a-1").id, scene.linked(subject="a-2").id}
-    assert {receipt.link.id for receipt in scene.service.unlink(BEARER, provider_id="idp1")} == links
+    assert {receipt.link.id for receipt in scene.services.unlinking.unlink(BEARER, provider_id="idp1")} == links
 
 
 @pytest.mark.parametrize(
@@ -521,7 +527,7 @@ def test_an_unlinked_token_that_could_not_be_revoked_stays_queued(
     scene = Scene()
     link = scene.linked()
     scene.client.revocation = answer
-    assert [one.upstream for one in scene.service.unlink(SESSION, link_id=link.id)] == [receipt]
+    assert [one.upstream for one in scene.services.unlinking.unlink(SESSION, link_id=link.id)] == [receipt]
     assert len(scene.stores.database.outbox) == queued
 
 
@@ -530,46 +536,62 @@ def test_a_provider_that_does_not_revoke_is_asked_once_for_many_links() -> None:
     for subject in ("a-1", "a-2", "a-3"):
         scene.linked(granted(refresh=f"refresh of {subject}"), subject=subject)
     scene.client.revocation = RevocationResult.FAILED
-    receipts = scene.service.unlink(SESSION, provider_id="idp1")
+    receipts = scene.services.unlinking.unlink(SESSION, provider_id="idp1")
     assert [one.upstream for one in receipts] == [RevocationResult.QUEUED] * 3
     assert (len(scene.client.revoked), len(scene.stores.database.outbox)) == (1, 3)
 
 
 def test_a_link_without_anything_to_revoke_says_so() -> None:
     scene = Scene()
+    link = scene.linked(granted("access-1", seconds=1))
+    scene.stores.database.clock.advance(timedelta(hours=1))
+    assert [one.upstream for one in scene.services.unlinking.unlink(SESSION, link_id=link.id)] == [
+        RevocationResult.UNSUPPORTED
+    ]
+
+
+def test_a_token_that_cannot_be_opened_to_be_revoked_is_a_failure() -> None:
+    scene = Scene()
     link = scene.linked()
     scene.stores.database.links[link.id].unopenable = True
-    assert [one.upstream for one in scene.service.unlink(SESSION, link_id=link.id)] == [RevocationResult.UNSUPPORTED]
+    assert [one.upstream for one in scene.services.unlinking.unlink(SESSION, link_id=link.id)] == [
+        RevocationResult.FAILED
+    ]
 
 
 def test_nothing_linked_is_nothing_to_unlink() -> None:
-    assert list(Scene().service.unlink(SESSION, provider_id="idp1")) == []
+    assert list(Scene().services.unlinking.unlink(SESSION, provider_id="idp1")) == []
 
 
 def test_a_link_of_another_user_cannot_be_unlinked() -> None:
     scene = Scene()
     link = scene.linked()
     bob = Caller(CallerKind.SESSION, Identity(ADA.issuer, "bob"))
-    assert list(scene.service.unlink(bob, link_id=LinkId(link.id))) == []
+    assert list(scene.services.unlinking.unlink(bob, link_id=LinkId(link.id))) == []
     assert scene.stores.database.links[link.id].link.state is LinkState.ACTIVE
 
 
-def test_a_link_at_a_provider_no_longer_configured_can_be_unlinked() -> None:
+def test_a_link_at_a_provider_no_longer_offered_can_be_unlinked_and_is_revoked_should_that_come_back() -> None:
     scene = Scene()
     link = scene.linked()
-    scene.provider = provider(id=ProviderId("idp2"))
-    assert [one.upstream for one in scene.service.unlink(SESSION, link_id=link.id)] == [RevocationResult.QUEUED]
+    configured, scene.provider = scene.provider, provider(id=ProviderId("idp2"))
+    assert [one.upstream for one in scene.services.unlinking.unlink(SESSION, link_id=link.id)] == [
+        RevocationResult.UNSUPPORTED
+    ]
+    scene.provider = configured
+    scene.services.revoker.settle_next()
+    assert scene.client.revoked == ["refresh-1"]
 
 
 def test_unlinking_at_an_unknown_provider_is_not_found() -> None:
     with pytest.raises(UnknownProvider):
-        Scene().service.unlink(SESSION, provider_id="nope")
+        Scene().services.unlinking.unlink(SESSION, provider_id="nope")
 
 
 def test_the_policy_decides_who_may_unlink() -> None:
     scene = Scene(policy=Policy("tokens"))
     with pytest.raises(PolicyDenied):
-        scene.service.unlink(BEARER, provider_id="idp1")
+        scene.services.unlinking.unlink(BEARER, provider_id="idp1")
 
 
 def test_parameters_of_the_redirect_are_kept_and_say_nothing_of_the_account() -> None:
@@ -583,3 +605,44 @@ def test_parameters_of_the_redirect_are_kept_and_say_nothing_of_the_account() ->
     assert holding is not None
     assert holding.token is not None
     assert holding.token.extra == {"realmId": "somebody-else"}
+
+
+def test_no_code_is_redeemed_while_an_earlier_link_is_being_revoked() -> None:
+    scene = Scene()
+    scene.linked()
+    scene.client.revocation = RevocationResult.FAILED
+    scene.services.unlinking.unlink(SESSION, provider_id="idp1")
+    scene.stores.database.clock.advance(timedelta(minutes=2))
+    [row] = scene.stores.database.outbox
+    scene.stores.outbox.claim(row, timedelta(seconds=30))
+    scene.client.exchanges = [granted("access-2", refresh="refresh-2")]
+    scene.begin()
+    scene.refused(ProviderUnavailable)
+    assert len(scene.client.exchanges) == 1
+    assert list(scene.stores.database.outbox) == [row]
+
+    scene.stores.outbox.postpone(row, timedelta(minutes=1))
+    scene.begin()
+    assert scene.come_back().link.state is LinkState.ACTIVE
+    assert scene.stores.database.outbox == {}
+
+
+def test_tokens_whose_grant_is_being_revoked_are_given_back_and_no_link_is_made_of_them() -> None:
+    """The revocation began after the code was redeemed."""
+
+    class Late(FakeProviderClient):
+        def exchange(self, provider: Provider, attempt: Attempt, code: Secret) -> Outcome:
+            [row] = scene.stores.database.outbox.values()
+            row.next_try_at = scene.stores.database.clock.now
+            assert scene.stores.outbox.claim(row.pending.id, timedelta(seconds=30)) is not None
+            return super().exchange(provider, attempt, code)
+
+    scene = Scene()
+    scene.linked()
+    scene.client.revocation = RevocationResult.FAILED
+    scene.services.unlinking.unlink(SESSION, provider_id="idp1")
+    scene.client = Late(exchanges=[granted("access-2", refresh="refresh-2")])
+    scene.begin()
+    scene.refused(ProviderUnavailable)
+    assert scene.client.revoked == ["refresh-2"]
+    assert [row.link.state for row in scene.stores.database.links.values()] == [LinkState.REVOKED]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from support.core_world import provider
 from support.fake_provider import FakeProviderClient, granted
-from support.fakes import FakeStores, fake_stores
+from support.fakes import FakeStores, FullAuditLog, fake_stores
 from tokenstore.core.attempts import Attempts
 from tokenstore.core.callback import CallbackCheck
 from tokenstore.core.login import LoggedIn, LoginService
@@ -97,6 +97,13 @@ def test_a_disabled_person_is_not_logged_in() -> None:
     with pytest.raises(PolicyDenied):
         scene.log_in()
     assert scene.stores.database.events[-1].reason == "policy-denied"
+
+
+def test_a_refusal_that_cannot_be_audited_is_told_all_the_same() -> None:
+    scene = Scene()
+    scene.stores = replace(scene.stores, audit=FullAuditLog(scene.stores.database))
+    with pytest.raises(LoginDenied):
+        scene.log_in(error="access_denied")
 
 
 @pytest.mark.parametrize(

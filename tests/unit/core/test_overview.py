@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from support.core_world import ADA, CALLER, PROFILE, World, provider
-from tokenstore.core.model import Account, AuditEvent, Caller, CallerKind, Link, LinkState, ProviderId, TokenSet
+from support.fakes import FakeQuarantines, Quarantined
+from tokenstore.core.model import (
+    Account,
+    AuditEvent,
+    Caller,
+    CallerKind,
+    Link,
+    LinkId,
+    LinkState,
+    ProviderId,
+    TokenSet,
+)
 from tokenstore.core.overview import (
     OverviewService,
     ScopeStatus,
@@ -21,7 +34,7 @@ from tokenstore.core.policy import Policy
 from tokenstore.core.ports import NewLink, Standing
 from tokenstore.core.registry import Registry
 from tokenstore.core.secret import Secret
-from tokenstore.errors import PolicyDenied
+from tokenstore.errors import NotFound, PolicyDenied
 
 
 def standing(world: World, link: Link) -> Standing:
@@ -129,13 +142,83 @@ def test_all_providers_are_listed_in_their_configured_order_each_with_its_own_li
         AuditEvent("link.created", "success"),
     )
     registry = Registry([provider(id=ProviderId("zeta")), world.provider, other])
-    listed = OverviewService(registry, Policy(), world.stores.links).authorizations(CALLER)
+    listed = OverviewService(
+        registry, Policy(), world.stores.links, world.gate, world.stores.quarantines
+    ).authorizations(CALLER)
     assert [(one.provider.id, len(one.links)) for one in listed] == [("zeta", 0), ("idp1", 1), ("another", 1)]
     assert listed[1].links[0].standing.link.id == link.id
 
 
+def test_links_at_providers_that_are_not_offered_any_more_are_listed_apart() -> None:
+    world = World()
+    link = world.link()
+    offered = provider(id=ProviderId("another"))
+    service = OverviewService(Registry([offered]), Policy(), world.stores.links, world.gate, world.stores.quarantines)
+    overview = service.everything(CALLER)
+    assert [(one.provider.id, len(one.links)) for one in overview.providers] == [("another", 0)]
+    assert [(one.standing.link.id, one.status) for one in overview.left] == [(link.id, Status.NOT_OFFERED)]
+    assert overview.links == overview.left
+    assert service.one(CALLER, link.id) == overview.left[0]
+
+
+def test_a_link_is_found_by_its_id_without_looking_at_its_provider() -> None:
+    class NotAsked(FakeQuarantines):
+        def quarantined(self) -> Mapping[ProviderId, datetime]:
+            raise AssertionError("nobody asked for a status")
+
+    world = World()
+    world.link()
+    second = world.link(subject="a-2")
+    quarantines = NotAsked(world.stores.database)
+    service = OverviewService(Registry([world.provider]), Policy(), world.stores.links, world.gate, quarantines)
+    assert service.find(CALLER, second.id) == second
+    with pytest.raises(NotFound):
+        service.find(CALLER, LinkId(uuid4()))
+
+
 def test_the_policy_decides_who_may_list() -> None:
     world = World()
-    service = OverviewService(Registry([world.provider]), Policy("tokens"), world.stores.links)
-    with pytest.raises(PolicyDenied):
-        service.authorizations(Caller(CallerKind.BEARER, ADA))
+    link = world.link()
+    service = OverviewService(
+        Registry([world.provider]), Policy("tokens"), world.stores.links, world.gate, world.stores.quarantines
+    )
+    looks: list[Callable[[Caller], object]] = [
+        service.authorizations,
+        lambda caller: service.find(caller, link.id),
+        lambda caller: service.one(caller, link.id),
+    ]
+    for look in looks:
+        with pytest.raises(PolicyDenied):
+            look(Caller(CallerKind.BEARER, ADA))
+
+
+@pytest.mark.parametrize(
+    ("age", "changes", "status"),
+    [
+        (ALIVE, {}, Status.OK),
+        (EXPIRED, {}, Status.UNAVAILABLE),
+        (ALIVE, {"state": LinkState.SUSPECT}, Status.CHECKING),
+        (EXPIRED, {"state": LinkState.SUSPECT}, Status.UNAVAILABLE),
+        (EXPIRED, {"state": LinkState.BROKEN}, Status.REAUTHORIZATION_REQUIRED),
+        (EXPIRED, {"client_id": "former"}, Status.REAUTHORIZATION_REQUIRED),
+        (EXPIRED, {"refresh_expires_at": -1}, Status.REAUTHORIZATION_REQUIRED),
+    ],
+)
+@pytest.mark.parametrize("why", ["left-alone", "quarantine"])
+def test_a_link_is_unavailable_where_its_provider_gives_no_fresh_tokens_and_it_has_none(
+    age: int, changes: dict[str, Any], status: Status, why: str
+) -> None:
+    world = World()
+    link = world.link(seconds=3600, age=age)
+    instants = {
+        name: world.now + timedelta(seconds=value) if name.endswith("_at") else value for name, value in changes.items()
+    }
+    world.change(link, **instants)
+    if why == "quarantine":
+        world.stores.database.quarantines[world.provider.id] = Quarantined(world.now, world.now)
+    else:
+        world.gate.shut(world.provider.id)
+    service = OverviewService(
+        Registry([world.provider]), Policy(), world.stores.links, world.gate, world.stores.quarantines
+    )
+    assert [one.status for one in service.authorizations(CALLER)] == [status]

@@ -14,6 +14,7 @@ from tokenstore.errors import PolicyDenied
 BOB = Identity(ADA.issuer, "bob")
 SESSION = Caller(CallerKind.SESSION, ADA)
 BEARER = Caller(CallerKind.BEARER, ADA, scopes=frozenset({"openid", "tokens"}))
+PROGRAMS = (CallerKind.BEARER, CallerKind.BASIC, CallerKind.API_KEY)
 EVERY_ACTION = list(Action)
 
 
@@ -34,9 +35,11 @@ def test_nobody_may_do_anything_with_the_links_of_another(caller: Caller, action
 
 
 @pytest.mark.parametrize("action", EVERY_ACTION)
-def test_the_required_scope_is_demanded_of_bearer_tokens_for_everything(action: Action) -> None:
-    assert Policy("tokens").allows(BEARER, ADA, action).allow
-    refused = Policy("other").allows(BEARER, ADA, action)
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_the_required_scope_is_demanded_of_programs_for_everything(kind: CallerKind, action: Action) -> None:
+    program = Caller(kind, ADA, scopes=frozenset({"openid", "tokens"}))
+    assert Policy("tokens").allows(program, ADA, action).allow
+    refused = Policy("other").allows(program, ADA, action)
     assert (refused.allow, "'other'" in refused.reason) == (False, True)
 
 

@@ -14,6 +14,7 @@ from support.core_world import ADA, CALLER, GRACE, SCOPES, World, provider
 from support.fake_provider import granted
 from support.fakes import FakeDatabase, FakeLinkStore
 from tokenstore.core.model import (
+    ACCOUNT_CHANGED,
     AccessToken,
     Asked,
     AuditEvent,
@@ -74,6 +75,16 @@ def failure(world: World, link: Link, asked: Asked = Asked()) -> TokenStoreError
     return caught.value
 
 
+def broken(world: World, link: Link) -> ReauthorizationRequired:
+    """The error after the provider refused the link twice."""
+    world.client.refreshes = [Refused("invalid_grant"), Refused("invalid_grant")]
+    failure(world, link)
+    world.advance(30)
+    error = failure(world, link)
+    assert isinstance(error, ReauthorizationRequired)
+    return error
+
+
 def spent(world: World) -> list[str]:
     """The refresh tokens that were sent, in order."""
     return [call.token for call in world.client.refresh_calls]
@@ -116,9 +127,9 @@ class FailingLinks(FakeLinkStore):
         self._maybe_fail()
         return super().save_rotation(lease, provider, refresh_token, failure)
 
-    def settle_superseded(self, lease: Lease, tokens: TokenSet) -> UUID | None:
+    def settle_superseded(self, held: Link, provider: Provider, tokens: TokenSet) -> UUID | None:
         self._maybe_fail()
-        return super().settle_superseded(lease, tokens)
+        return super().settle_superseded(held, provider, tokens)
 
 
 class UnwritableLinks(FakeLinkStore):
@@ -284,7 +295,7 @@ def test_no_call_is_made_while_the_link_backs_off(world: World, link: Link) -> N
     assert (error.retry_after, spent(world)) == (timedelta(seconds=40), [])
 
 
-@pytest.mark.parametrize(("told", "kept"), [(17, 17), (3600, 3600), (90_000, 3600)])
+@pytest.mark.parametrize(("told", "kept"), [(17, 17), (3600, 3600)])
 def test_retry_after_is_obeyed_up_to_an_hour_and_not_retried_in_the_flight(
     world: World, link: Link, told: int, kept: int
 ) -> None:
@@ -371,14 +382,93 @@ def test_a_rotated_token_that_misses_the_fence_is_kept_as_previous_one(world: Wo
     assert world.metrics.fence_misses == ["idp1"]
 
 
-def test_invalid_grant_breaks_the_link_and_is_audited(world: World, link: Link) -> None:
+def test_one_refusal_makes_the_link_suspect_and_asks_the_caller_to_come_again(world: World, link: Link) -> None:
     world.client.refreshes = [Refused("invalid_grant")]
     error = failure(world, link)
-    assert isinstance(error, ReauthorizationRequired)
+    assert isinstance(error, RefreshInProgress)
+    assert error.retry_after == timedelta(seconds=30)
+    suspect = world.row(link).link
+    assert (suspect.state, suspect.last_error, world.actions()[-1]) == (
+        LinkState.SUSPECT,
+        "invalid_grant",
+        "link.suspect",
+    )
+    assert (suspect.next_try_at, suspect.version) == (world.now + timedelta(seconds=30), link.version)
+    assert world.metrics.broken == []
+
+
+def test_a_suspect_link_is_left_alone_until_it_is_asked_again(world: World, link: Link) -> None:
+    world.client.refreshes = [Refused("invalid_grant")]
+    failure(world, link)
+    world.advance(29)
+    assert isinstance(failure(world, link), RefreshInProgress)
+    assert spent(world) == ["refresh-1"]
+
+
+def test_a_second_refusal_breaks_the_link_and_is_audited(world: World, link: Link) -> None:
+    error = broken(world, link)
     assert error.provider_id == "idp1"
-    broken = world.row(link).link
-    assert (broken.state, broken.last_error, world.actions()[-1]) == (LinkState.BROKEN, "invalid_grant", "link.broken")
-    assert world.metrics.broken == ["idp1"]
+    row = world.row(link)
+    assert (row.link.state, row.link.last_error, world.actions()[-1]) == (
+        LinkState.BROKEN,
+        "invalid_grant",
+        "link.broken",
+    )
+    assert (world.metrics.broken, world.metrics.lost, row.lease_owner) == (["idp1"], [], None)
+
+
+def test_a_broken_link_keeps_its_token_so_that_a_late_answer_may_heal_it(world: World, link: Link) -> None:
+    broken(world, link)
+    assert world.row(link).refresh_token == Secret("refresh-1")
+
+
+def test_a_suspect_link_that_is_granted_again_is_active(world: World, link: Link) -> None:
+    world.client.refreshes = [Refused("invalid_grant"), granted("new")]
+    failure(world, link)
+    world.advance(30)
+    assert bring(world, link).value.reveal() == "new"
+    assert world.row(link).link.state is LinkState.ACTIVE
+
+
+def test_a_link_that_broke_after_an_interrupted_refresh_is_counted_as_lost(world: World, link: Link) -> None:
+    assert world.stores.links.take_lease(world.row(link).link, "node-1/dead", timedelta(seconds=20)) is not None
+    world.advance(21)
+    broken(world, link)
+    assert world.metrics.lost == [("idp1", "interrupted")]
+    assert world.actions()[-2:] == ["link.broken", "link.lost"]
+
+
+def test_a_link_that_broke_after_an_unanswered_request_is_counted_as_lost(world: World, link: Link) -> None:
+    world.client.refreshes = [Unclear("reset"), Unclear("reset")]
+    failure(world, link)
+    world.advance(5)
+    broken(world, link)
+    assert world.metrics.lost == [("idp1", "unanswered")]
+
+
+def test_a_link_whose_only_answer_was_lost_and_then_refused_is_counted_as_lost(world: World, link: Link) -> None:
+    world.client.refreshes = [Unclear("reset"), Refused("invalid_grant"), Refused("invalid_grant")]
+    failure(world, link)
+    world.advance(30)
+    failure(world, link)
+    assert world.metrics.lost == [("idp1", "unanswered")]
+
+
+def test_a_granted_refresh_ends_the_doubt_about_a_link(world: World, link: Link) -> None:
+    world.client.refreshes = [Unclear("reset"), Unclear("reset"), granted()]
+    failure(world, link)
+    world.advance(5)
+    bring(world, link)
+    assert world.row(link).link.doubt is None
+
+
+def test_tokens_of_another_account_break_the_link_at_once_and_are_owed_to_the_provider() -> None:
+    world = World(provider(revokes_grant=False))
+    link = world.link(seconds=3600, age=4000)
+    received = TokenSet(Secret("theirs"), refresh_token=Secret("refresh-theirs"))
+    world.client.refreshes = [Refused(ACCOUNT_CHANGED, received)]
+    assert isinstance(failure(world, link), ReauthorizationRequired)
+    assert (world.row(link).link.state, world.client.revoked) == (LinkState.BROKEN, ["refresh-theirs"])
 
 
 def test_invalid_grant_for_a_link_that_was_refreshed_meanwhile_is_answered_from_the_row(
@@ -404,14 +494,15 @@ def test_the_previous_token_is_tried_once_when_the_current_one_is_refused() -> N
     assert spent(world) == ["refresh-1", "refresh-0"]
 
 
-def test_a_link_whose_two_tokens_are_refused_is_broken() -> None:
+def test_a_link_whose_two_tokens_are_refused_is_suspect_and_the_older_one_is_erased() -> None:
     world = World(provider(rotation=GRACE))
     link = world.link(seconds=3600, age=4000)
     row = world.row(link)
     row.previous_token, row.previous_until = Secret("refresh-0"), world.now + timedelta(seconds=30)
     world.client.refreshes = [Refused("invalid_grant")] * 2
     failure(world, link)
-    assert (row.link.state, spent(world)) == (LinkState.BROKEN, ["refresh-1", "refresh-0"])
+    assert (row.link.state, spent(world)) == (LinkState.SUSPECT, ["refresh-1", "refresh-0"])
+    assert row.previous_token is None
 
 
 def test_an_outage_at_the_previous_token_does_not_break_the_link() -> None:
@@ -460,7 +551,9 @@ def test_a_provider_that_refuses_the_store_is_an_alarm(
 ) -> None:
     world.client.refreshes = [Misconfigured("invalid_client")]
     failure(world, link)
-    assert [record.levelno for record in caplog.records if record.name == "tokenstore.core.refresh"] == [logging.ERROR]
+    assert [record.levelno for record in caplog.records if record.name.startswith("tokenstore.core.refresh")] == [
+        logging.ERROR
+    ]
 
 
 def test_a_configured_refresh_scope_that_is_refused_is_left_out_once() -> None:
@@ -601,8 +694,26 @@ def test_a_follower_polls_ever_more_slowly_and_gives_up_after_its_waiting_time(w
 
 
 def test_a_follower_takes_over_when_the_lease_lapses(world: World, link: Link) -> None:
-    assert world.stores.links.take_lease(world.row(link).link, "node-2/1", timedelta(seconds=1)) is not None
+    assert world.stores.links.take_lease(world.row(link).link, "node-1/1", timedelta(seconds=1)) is not None
     world.time.meanwhile = lambda: world.advance(0.5)
+    world.client.refreshes = [granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+
+
+def test_another_machine_has_time_to_save_what_a_strict_provider_answered_it(world: World, link: Link) -> None:
+    assert world.stores.links.take_lease(world.row(link).link, "node-2/1", timedelta(seconds=20)) is not None
+    world.advance(20 + 89)
+    assert isinstance(failure(world, link), RefreshInProgress)
+    world.advance(2)
+    world.client.refreshes = [granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+
+
+def test_another_machine_is_not_waited_for_where_a_used_token_works_again() -> None:
+    world = World(provider(rotation=GRACE))
+    link = world.link(seconds=3600, age=4000)
+    assert world.stores.links.take_lease(world.row(link).link, "node-2/1", timedelta(seconds=20)) is not None
+    world.advance(21)
     world.client.refreshes = [granted("new")]
     assert bring(world, link).value.reveal() == "new"
 

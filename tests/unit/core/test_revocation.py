@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from support.core_world import ADA, provider
-from support.fake_provider import FakeProviderClient
-from support.fakes import FakeStores, fake_stores
-from tokenstore.core.model import Provider, RevocationResult
+from support.core_world import ADA, PROFILE, provider
+from support.fake_provider import Answer, FakeProviderClient, granted
+from support.fakes import FakeOutbox, FakeStores, fake_stores
+from tokenstore.core.flight import PARKED_MOST
+from tokenstore.core.model import Provider, ProviderId, Refused, RevocationResult, Unavailable, Unclear
+from tokenstore.core.ports import Debt
 from tokenstore.core.registry import Registry
-from tokenstore.core.revocation import Revoker
+from tokenstore.core.revocation import HELD, Revoker
 from tokenstore.core.secret import Secret
-from tokenstore.errors import ProviderMisconfigured, ProviderUnavailable
+from tokenstore.errors import ProviderMisconfigured, ProviderUnavailable, StorageUnavailable
 
 
 def queued(stores: FakeStores) -> UUID:
@@ -92,3 +96,196 @@ def test_a_database_that_is_down_leaves_the_token_queued() -> None:
     stores.database.down = True
     revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient())
     assert revoker.settle(outbox_id) is RevocationResult.QUEUED
+
+
+def test_a_provider_that_left_one_queued_is_not_asked_about_its_others() -> None:
+    stores, client = fake_stores(), FakeProviderClient(revocation=RevocationResult.FAILED)
+    at_idp1, at_idp2 = provider(), provider(id=ProviderId("idp2"))
+    debts = []
+    for number, at in enumerate([at_idp1, at_idp1, at_idp2]):
+        outbox_id = stores.outbox.queue_revocation(at, ADA, Secret(f"refresh-{number}"))
+        assert outbox_id is not None
+        debts.append(Debt(outbox_id, at.id))
+    results = Revoker(Registry([at_idp1, at_idp2]), stores.outbox, client).settle_all(debts)
+    assert results == {debt.id: RevocationResult.QUEUED for debt in debts}
+    assert client.revoked == ["refresh-0", "refresh-2"]
+    assert len(stores.database.outbox) == 3
+
+
+@dataclass(slots=True)
+class Hanging(FakeProviderClient):
+    """A provider whose revocations do not come back until `answer` is set."""
+
+    asked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    answer: threading.Event = field(default_factory=threading.Event)
+
+    def revoke(self, provider: Provider, token: Secret) -> RevocationResult:
+        self.asked.release()
+        assert self.answer.wait(30)
+        return FakeProviderClient.revoke(self, provider, token)
+
+    def wait_for(self, calls: int) -> None:
+        """Wait until so many calls have come."""
+        for _ in range(calls):
+            assert self.asked.acquire(timeout=30)
+
+
+def owing(stores: FakeStores, number: int, at: Provider) -> list[Debt]:
+    """So many debts at this provider."""
+    debts = []
+    for count in range(number):
+        outbox_id = stores.outbox.queue_revocation(at, ADA, Secret(f"refresh-{count}"))
+        assert outbox_id is not None
+        debts.append(Debt(outbox_id, at.id))
+    return debts
+
+
+def test_a_provider_that_hangs_holds_only_so_many_threads() -> None:
+    stores, client, other = fake_stores(), Hanging(), provider(id=ProviderId("idp2"))
+    revoker = Revoker(Registry([provider(), other]), stores.outbox, client)
+    *hung, late = owing(stores, PARKED_MOST + 1, provider())
+    [elsewhere] = owing(stores, 1, other)
+    with ThreadPoolExecutor(PARKED_MOST + 1) as threads:
+        waiting = [threads.submit(revoker.settle_all, [debt]) for debt in hung]
+        client.wait_for(PARKED_MOST)
+        assert revoker.settle_all([late]) == {late.id: RevocationResult.QUEUED}
+        revoker.give_back(provider(), ADA, Secret("refresh-9"))
+        assert client.revoked == []
+        waiting.append(threads.submit(revoker.settle_all, [elsewhere]))
+        client.wait_for(1)
+        client.answer.set()
+        receipts = [result for one in waiting for result in one.result(30).values()]
+    assert receipts == [RevocationResult.CONFIRMED] * (PARKED_MOST + 1)
+    assert revoker.settle_all([late]) == {late.id: RevocationResult.CONFIRMED}
+
+
+def test_a_linking_waits_for_the_revocation_that_would_end_its_grant() -> None:
+    stores, client = fake_stores(), Hanging()
+    stores.users.remember(PROFILE)
+    revoker = Revoker(Registry([provider()]), stores.outbox, client, patience_seconds=30)
+    row = queued(stores)
+    with ThreadPoolExecutor(2) as threads:
+        revoking = threads.submit(revoker.settle, row)
+        client.wait_for(1)
+        linking = threads.submit(revoker.make_way, provider(), ADA)
+        assert wait([linking], 0.3).not_done
+        client.answer.set()
+        assert revoking.result(30) is RevocationResult.CONFIRMED
+        linking.result(30)
+
+
+def test_a_linking_waits_no_longer_than_a_few_seconds() -> None:
+    stores = fake_stores()
+    stores.users.remember(PROFILE)
+    stores.outbox.claim(queued(stores), timedelta(seconds=20))
+    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient(), patience_seconds=0.2)
+    with pytest.raises(ProviderUnavailable) as raised:
+        revoker.make_way(provider(), ADA)
+    assert raised.value.retry_after == timedelta(seconds=20)
+
+
+def test_what_is_owed_is_not_revoked_while_the_account_is_linked_again_and_is_not_forgotten() -> None:
+    stores, client = fake_stores(), FakeProviderClient()
+    stores.users.remember(PROFILE)
+    revoker = Revoker(Registry([provider()]), stores.outbox, client)
+    row = queued(stores)
+    revoker.make_way(provider(), ADA)
+    assert revoker.settle(row) is RevocationResult.QUEUED
+    assert revoker.settle_next() is None
+    stores.database.clock.advance(HELD)
+    assert revoker.settle_next() == ("idp1", RevocationResult.CONFIRMED)
+
+
+def test_revoking_goes_on_where_it_ends_one_token() -> None:
+    stores, at = fake_stores(), provider(revokes_grant=False)
+    stores.users.remember(PROFILE)
+    revoker = Revoker(Registry([at]), stores.outbox, FakeProviderClient())
+    [debt] = owing(stores, 1, at)
+    revoker.make_way(at, ADA)
+    assert revoker.settle(debt.id) is RevocationResult.CONFIRMED
+
+
+@dataclass(slots=True)
+class AccessOnly(FakeProviderClient):
+    """A provider that revokes access tokens alone, and may fail at that; `kept`: what the outbox held at each call."""
+
+    stores: FakeStores = field(default_factory=fake_stores)
+    failing: bool = False
+    kept: list[str] = field(default_factory=list)
+
+    def revoke(self, provider: Provider, token: Secret) -> RevocationResult:
+        FakeProviderClient.revoke(self, provider, token)
+        self.kept += [row.pending.token.reveal() for row in self.stores.database.outbox.values()]
+        if token.reveal().startswith("access") and not self.failing:
+            return RevocationResult.CONFIRMED
+        return RevocationResult.FAILED
+
+
+BEARER = provider(revoke_style="bearer")
+
+
+def paid(client: AccessOnly, *refreshes: Answer) -> RevocationResult:
+    """What becomes of a refresh token there."""
+    client.refreshes = list(refreshes)
+    return settled(client, client.stores, BEARER)
+
+
+def test_a_refresh_token_is_spent_where_only_access_tokens_are_revoked() -> None:
+    client = AccessOnly()
+    assert paid(client, granted("access-2", refresh="refresh-2")) is RevocationResult.CONFIRMED
+    assert (client.revoked, client.stores.database.outbox) == (["refresh-1", "access-2"], {})
+
+
+def test_the_successor_of_a_spent_token_is_owed_before_anything_else_is_done() -> None:
+    client = AccessOnly(failing=True)
+    assert paid(client, granted("access-2", refresh="refresh-2")) is RevocationResult.QUEUED
+    assert client.kept == ["refresh-1", "refresh-2"]
+    client.failing, client.refreshes = False, [granted("access-3", refresh="refresh-3")]
+    client.stores.database.clock.advance(timedelta(minutes=2))
+    Revoker(Registry([BEARER]), client.stores.outbox, client).settle_next()
+    assert [call.token for call in client.refresh_calls] == ["refresh-1", "refresh-2"]
+    assert client.stores.database.outbox == {}
+
+
+def test_a_token_that_stays_is_owed_on() -> None:
+    client = AccessOnly(failing=True)
+    assert paid(client, granted("access-2")) is RevocationResult.QUEUED
+    [row] = client.stores.database.outbox.values()
+    assert row.pending.token == Secret("refresh-1")
+
+
+def test_a_successor_in_an_otherwise_useless_answer_is_owed() -> None:
+    client = AccessOnly()
+    assert paid(client, Unclear("bad-json", Secret("refresh-2"))) is RevocationResult.QUEUED
+    [row] = client.stores.database.outbox.values()
+    assert row.pending.token == Secret("refresh-2")
+
+
+@pytest.mark.parametrize("answer", [Refused("invalid_grant"), Unavailable("status-503"), ProviderUnavailable("no")])
+def test_a_token_that_cannot_be_spent_stays_owed(answer: Answer) -> None:
+    client = AccessOnly()
+    assert paid(client, answer) is RevocationResult.QUEUED
+    assert client.revoked == ["refresh-1"]
+
+
+@pytest.mark.parametrize(("failing", "kept"), [(False, []), (True, ["refresh-2"])])
+def test_a_successor_that_the_database_does_not_take_at_once_is_revoked_or_kept_later(
+    failing: bool, kept: list[str]
+) -> None:
+    client = AccessOnly(failing=failing)
+    client.stores = replace(client.stores, outbox=Reluctant(client.stores.database))
+    paid(client, granted("access-2", refresh="refresh-2"))
+    assert client.revoked == ["refresh-1", "access-2"]
+    assert [row.pending.token.reveal() for row in client.stores.database.outbox.values()] == kept
+
+
+class Reluctant(FakeOutbox):
+    """An outbox that takes no other token at first."""
+
+    refused = False
+
+    def exchange(self, outbox_id: UUID, token: Secret, length: timedelta) -> None:
+        if not self.refused:
+            self.refused = True
+            raise StorageUnavailable("The database cannot be used at present.")
+        super().exchange(outbox_id, token, length)

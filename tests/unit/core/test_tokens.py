@@ -27,7 +27,7 @@ from tokenstore.core.model import (
     Unavailable,
 )
 from tokenstore.core.secret import Secret
-from tokenstore.core.tokens import handed_out, margin, wants_refresh_ahead
+from tokenstore.core.tokens import handed_out, wants_refresh_ahead
 from tokenstore.errors import (
     NotLinked,
     PolicyDenied,
@@ -234,38 +234,6 @@ def test_a_stopping_process_that_has_no_token_says_to_ask_again(world: World) ->
         get(world)
 
 
-@pytest.mark.parametrize(
-    ("lifetime", "nominal"),
-    [(86_400, 8_640), (3_600, 360), (600, 60), (300, 60)],
-)
-def test_the_margin_is_a_tenth_of_the_lifetime_and_at_least_a_minute_with_a_tenth_of_jitter(
-    world: World, lifetime: int, nominal: int
-) -> None:
-    link = world.link(seconds=lifetime)
-    seconds = margin(world.provider, world.holding(link)).total_seconds()
-    assert nominal * 0.9 <= seconds <= nominal * 1.1
-    assert margin(world.provider, world.holding(link)).total_seconds() == seconds
-
-
-def test_the_margin_of_a_short_lived_token_is_a_quarter_of_its_life(world: World) -> None:
-    link = world.link(seconds=60)
-    assert margin(world.provider, world.holding(link)) == timedelta(seconds=15)
-
-
-def test_the_margin_differs_between_links(world: World) -> None:
-    margins = {
-        margin(world.provider, world.holding(world.link(seconds=86_400, subject=f"s-{number}"))) for number in range(8)
-    }
-    assert len(margins) > 1
-
-
-def test_there_is_no_margin_where_a_refresh_ends_earlier_tokens_or_the_end_is_unknown(world: World) -> None:
-    link = world.link(seconds=3600)
-    assert margin(provider(refresh_ends_access=True), world.holding(link)) == timedelta()
-    endless = world.link(seconds=None, subject="endless")
-    assert margin(world.provider, world.holding(endless)) == timedelta()
-
-
 def test_a_provider_whose_refresh_ends_access_is_left_alone_until_the_token_expired() -> None:
     world = World(provider(refresh_ends_access=True))
     world.link(seconds=3600, age=3530)
@@ -411,8 +379,10 @@ def test_a_broken_link_without_a_token_asks_for_the_person_and_says_since_when(w
 def test_a_link_of_another_client_id_asks_for_the_person(world: World) -> None:
     link = world.link(seconds=3600, age=4000)
     world.change(link, client_id="former-client")
-    with pytest.raises(ReauthorizationRequired):
+    with pytest.raises(ReauthorizationRequired) as caught:
         get(world)
+    clients = f"linked with client former-client, the settings name {world.provider.client_id}"
+    assert (caught.value.debug, "former-client" in caught.value.detail) == (clients, False)
 
 
 def test_a_database_that_is_down_is_said_to_be_down(world: World) -> None:
@@ -563,6 +533,33 @@ def test_variants_of_one_link_are_refreshed_one_after_another(world: World) -> N
         }
 
 
+def test_variants_cannot_be_thought_of_to_spend_the_refresh_token_over_and_over() -> None:
+    world = World(provider(audience_style="audience"))
+    world.link(seconds=3600, age=1)
+    world.client.refreshes = [granted(f"access-{number}") for number in range(20)]
+    tokens = world.tokens
+    got = [tokens.fresh_token(CALLER, "idp1", asked=Asked(audience=f"api-{number}")) for number in range(10)]
+    with pytest.raises(RefreshInProgress) as caught:
+        tokens.fresh_token(CALLER, "idp1", asked=Asked(audience="api-10"), force=True)
+    world.flights.close()
+
+    assert caught.value.retry_after > timedelta(seconds=1)
+    assert len(world.client.refresh_calls) == len(got) == 10
+    assert tokens.fresh_token(CALLER, "idp1", asked=Asked(audience="api-3")).cached
+    assert tokens.fresh_token(CALLER, "idp1").cached
+
+
+def test_a_refused_variant_is_not_asked_for_again_at_once(world: World) -> None:
+    world.link(seconds=3600, age=4000)
+    world.client.refreshes = [ScopeRefused("invalid_scope"), granted("plain")]
+    tokens, narrow = world.tokens, Asked(frozenset({"email"}))
+    for _ in range(3):
+        with pytest.raises(ScopeNotGranted):
+            tokens.fresh_token(CALLER, "idp1", asked=narrow)
+    assert tokens.fresh_token(CALLER, "idp1").token.value.reveal() == "plain"
+    assert len(world.client.refresh_calls) == 2
+
+
 def test_an_unknown_provider_is_not_found(world: World) -> None:
     with pytest.raises(UnknownProvider):
         world.tokens.fresh_token(CALLER, "oidc")
@@ -613,6 +610,6 @@ def test_hand_outs_and_waiting_are_counted(world: World) -> None:
 def test_a_caller_who_waited_in_vain_waited(world: World) -> None:
     world.link(seconds=100, age=100)
     world.client.refreshes = [Refused("invalid_grant")]
-    with pytest.raises(ReauthorizationRequired):
+    with pytest.raises(RefreshInProgress):
         get(world)
     assert (world.metrics.hand_outs, world.metrics.waits) == ([], ["idp1"])

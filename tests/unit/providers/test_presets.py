@@ -35,17 +35,18 @@ def test_preset_needs_only_credentials_and_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_preset_names_its_pages_and_when_they_were_read_or_what_is_open(name: str) -> None:
+def test_preset_names_its_pages_and_when_they_were_read(name: str) -> None:
     preset = PRESETS[name]
     assert preset.pages
-    assert all(page.startswith("https://") for page in preset.pages)
-    assert re.fullmatch(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]", preset.read) or preset.open
+    assert all(page.title and page.address.startswith("https://") for page in preset.pages)
+    assert re.fullmatch(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]", preset.read)
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("atlassian", True),
+        ("cilogon", False),
         ("dropbox", True),
         ("github", False),
         ("github-app", False),
@@ -63,11 +64,19 @@ def test_a_refresh_token_is_expected_where_offline_access_is_asked_for(name: str
     assert built.provider.expects_refresh_token is expected
 
 
-def test_names_of_a_preset_have_defaults_that_vars_replace() -> None:
-    ours, theirs = build(PRESET="gitlab", VARS={"host": "git.example.org"}), build(PRESET="gitlab")
+@pytest.mark.parametrize(
+    ("name", "host", "usual"),
+    [
+        ("cilogon", "test.cilogon.org", "cilogon.org"),
+        ("gitlab", "git.example.org", "gitlab.com"),
+        ("orcid", "sandbox.orcid.org", "orcid.org"),
+    ],
+)
+def test_names_of_a_preset_have_defaults_that_vars_replace(name: str, host: str, usual: str) -> None:
+    ours, theirs = build(PRESET=name, VARS={"host": host}), build(PRESET=name)
     assert ours.provider is not None
     assert theirs.provider is not None
-    assert (ours.provider.issuer, theirs.provider.issuer) == ("https://git.example.org", "https://gitlab.com")
+    assert (ours.provider.issuer, theirs.provider.issuer) == (f"https://{host}", f"https://{usual}")
 
 
 @pytest.mark.parametrize(

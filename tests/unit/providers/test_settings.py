@@ -119,7 +119,14 @@ def test_issuer_is_read_off_the_discovery_url(discovery_url: str, issuer: str) -
         ({"CLIENT_SECRET": None}, "MY_IDP_CLIENT_SECRET is missing"),
         ({"DISCOVERY_URL": None}, "MY_IDP_AUTHORIZE_URL or MY_IDP_TOKEN_URL is missing"),
         ({"DISCOVERY_URL": None, "TYPE": "oidc"}, "MY_IDP_DISCOVERY_URL is missing"),
-        ({"DISCOVERY_URL": "https://idp.example.org/meta"}, "MY_IDP_ISSUER is missing"),
+        (
+            {"DISCOVERY_URL": "https://idp.example.org/realm/"},
+            "MY_IDP_DISCOVERY_URL shows no /.well-known/openid-configuration: write https://idp.example.org/realm/.well-",
+        ),
+        (
+            {"DISCOVERY_URL": "https://idp.example.org/meta?tenant=1"},
+            "MY_IDP_DISCOVERY_URL does not show the issuer: write MY_IDP_ISSUER as",
+        ),
         ({"DISCOVERY_URL": "http://idp.example.org/x"}, "MY_IDP_DISCOVERY_URL is plain http"),
         ({"TOKEN_URL": "https://me:pw@idp.example.org/x"}, "MY_IDP_TOKEN_URL holds a user name"),
         ({"TOKEN_URL": "https://idp.example.org/x#y"}, "MY_IDP_TOKEN_URL has a fragment"),

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from psycopg.pq import Trace
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from support.harness import ANN, in_parallel, new_link
+from support.harness import ANN, account, in_parallel, new_link
 from support.harness import event as audit_event
 from support.stores import SqlStores, open_database, sql_stores, stores_over
-from tokenstore.core.model import Asked, Holding, LinkId, ProviderId
+from tokenstore.core.model import Asked, Cached, Holding, LinkId, ProviderId
 from tokenstore.errors import StorageUnavailable
 from tokenstore.store.engine import Database, prepare_engine
-from tokenstore.store.hot_read import IDLE_SECONDS, HotReads
+from tokenstore.store.hot_connections import IDLE_SECONDS, HotConnections
 from tokenstore.store.tables import metadata
+
+Ask = Callable[..., Cached | Holding | None]
 
 
 @pytest.fixture
@@ -32,6 +34,13 @@ def stores(database_url: str) -> Iterator[SqlStores]:
 
 def read(stores: SqlStores, link_id: LinkId | None = None) -> Holding | None:
     return stores.links.read(ANN.identity, ProviderId("idp1"), link_id, Asked().variant)
+
+
+def cached(stores: SqlStores, link_id: LinkId | None = None) -> Cached | None:
+    return stores.links.cached(ANN.identity, ProviderId("idp1"), link_id, Asked().variant)
+
+
+READS = pytest.mark.parametrize("ask", [cached, read])
 
 
 @contextmanager
@@ -59,27 +68,40 @@ def watched(stores: SqlStores, folder: Path) -> Iterator[Callable[[], list[str]]
         stores.engine.dispose()  # before the file goes
 
 
-def test_a_read_is_one_statement(stores: SqlStores, tmp_path: Path) -> None:
+@READS
+def test_a_read_is_one_statement(stores: SqlStores, tmp_path: Path, ask: Ask) -> None:
     link = stores.links.attach(new_link(), audit_event())
     with watched(stores, tmp_path) as sent:
         for link_id in (None, link.id):
-            read(stores, link_id)
+            ask(stores, link_id)
             before = len(sent())
-            read(stores, link_id)
+            ask(stores, link_id)
             said = [one.split()[0] for one in sent()[before:]]
             assert said in (["SELECT"], ["Bind", "Describe", "Execute", "Sync"])
 
 
-def test_a_read_uses_indexes_only(sqlite_url: str, tmp_path: Path) -> None:
+@READS
+def test_a_read_uses_indexes_only(sqlite_url: str, tmp_path: Path, ask: Ask) -> None:
     with sql_stores(sqlite_url) as stores:
         with watched(stores, tmp_path) as sent:
-            read(stores)
+            ask(stores)
             (statement,) = [one for one in sent() if one.startswith("SELECT")]
         with stores.database.reading() as connection:
             plans = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
     assert len(plans) == 3
     assert all(plan.startswith("SEARCH") and "INDEX" in plan for plan in plans)
     assert "uq_link_default" in plans[1]
+
+
+def test_the_list_of_links_is_one_statement_for_all_of_them(stores: SqlStores, tmp_path: Path) -> None:
+    links = [stores.links.attach(new_link(who=account(name)), audit_event()) for name in ("one", "two", "three")]
+    with watched(stores, tmp_path) as sent:
+        stores.links.standings(ANN.identity)
+        before = len(sent())
+        found = stores.links.standings(ANN.identity)
+        said = [one.split()[0] for one in sent()[before:]]
+    assert sorted(one.link.id for one in found) == sorted(link.id for link in links)
+    assert said in (["SELECT"], ["Bind", "Describe", "Execute", "Sync"])
 
 
 def test_a_read_survives_the_end_of_its_connection(postgres_url: str) -> None:
@@ -110,6 +132,15 @@ def test_a_read_survives_a_changed_column(stores: SqlStores) -> None:
     assert before
     assert after
     assert after.link == before.link
+
+
+def test_what_is_handed_out_is_what_the_whole_link_holds(stores: SqlStores) -> None:
+    link = stores.links.attach(new_link(), audit_event())
+    for link_id in (None, link.id):
+        whole, narrow = read(stores, link_id), cached(stores, link_id)
+        assert whole
+        assert narrow
+        assert (narrow.link_id, narrow.provider_id, narrow.token) == (link.id, link.provider_id, whole.token)
 
 
 def test_a_read_works_without_prepared_statements(postgres_url: str) -> None:
@@ -172,13 +203,40 @@ def test_a_connection_is_used_again_unless_it_was_idle_for_long(stores: SqlStore
     opened, seconds = [], [0.0]
     event.listen(stores.engine, "connect", lambda connection, _record: opened.append(connection))
     stores.engine.dispose()
-    reads = HotReads(stores.database, monotonic=lambda: seconds[0])
+    database = stores.database
+    reads = HotConnections(database.detached, database.dialect.name, monotonic=lambda: seconds[0])
     for _ in range(3):
-        assert reads.first("SELECT 1", [])
+        assert reads.rows("SELECT 1", [])
         seconds[0] += IDLE_SECONDS
     assert len(opened) == 1
     seconds[0] += 1
-    assert reads.first("SELECT 1", [])
+    assert reads.rows("SELECT 1", [])
     assert len(opened) == 2
-    with pytest.raises(stores.database.driver_error):
+    with pytest.raises(database.driver_error):
         opened[0].execute("SELECT 1")
+    reads.close()
+
+
+def test_a_connection_in_use_when_all_are_closed_is_closed_after_its_read() -> None:
+    class Connection:
+        closed = False
+
+        def execute(self, _sql: str, _values: Sequence[object]) -> Self:
+            reads.close()
+            return self
+
+        def fetchall(self) -> list[tuple[int]]:
+            return [(1,)]
+
+        def close(self) -> None:
+            self.closed = True
+
+    connections: list[Any] = []
+
+    def make() -> Any:
+        connections.append(Connection())
+        return connections[-1]
+
+    reads = HotConnections(make, "sqlite")
+    assert [reads.rows("SELECT 1", []), reads.rows("SELECT 1", [])] == [[(1,)], [(1,)]]
+    assert [connection.closed for connection in connections] == [True, True]

@@ -1,4 +1,4 @@
-"""Unlinking when no key is to be had: the person's wish comes before the provider's courtesy."""
+"""What is owed when no key is to be had: the person's wish comes before the provider's courtesy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.harness import ANN, event, new_link
+from support.harness import ANN, SqlHarness, event, new_link, provider, tokens
 from support.stores import SqlStores, sql_stores
 from tokenstore.core.model import ProviderId
 from tokenstore.errors import KeyUnavailable
@@ -25,9 +25,27 @@ def no_keys() -> Keyring:
     raise KeyUnavailable("no key")
 
 
-def test_a_missing_key_does_not_stop_unlinking(stores: SqlStores) -> None:
+def test_a_missing_key_does_not_stop_unlinking_and_what_is_lost_is_said(
+    stores: SqlStores, caplog: pytest.LogCaptureFixture
+) -> None:
     stores.links.attach(new_link(), event())
     keyless = SqlLinkStore(stores.database, Vault(no_keys))
     (gone,) = keyless.unlink(ANN.identity, ProviderId("idp1"), None, event())
-    assert gone.outbox_id is None
+    assert (gone.debt, gone.lost) == (None, True)
+    assert [record.levelname for record in caplog.records if "cannot be opened and is lost" in record.message] == [
+        "ERROR"
+    ]
     assert stores.links.standings(ANN.identity) == []
+
+
+def test_a_replaced_token_that_cannot_be_opened_does_not_stop_linking_and_is_said(
+    stores: SqlStores, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = provider(revokes_grant=False)
+    first = stores.links.attach(new_link(at=at), event())
+    SqlHarness.over(stores).spoil(first.id)
+
+    again = stores.links.attach(new_link(at=at, received=tokens("access-2", "refresh-2")), event())
+
+    assert (again.id, list(SqlHarness.over(stores).owed())) == (first.id, [])
+    assert "cannot be opened and is lost" in caplog.text

@@ -16,7 +16,7 @@ from tokenstore.errors import (
     ProviderUnavailable,
     Unauthenticated,
 )
-from tokenstore.web.openapi import Answer, Body, Callers, Operation, Parameter
+from tokenstore.web.openapi import BASE, PAGE, Answer, Body, Callers, Operation, Parameter
 
 
 class AliveJson(TypedDict):
@@ -32,7 +32,7 @@ class ReadyJson(TypedDict):
 
 
 class NotReadyJson(ReadyJson):
-    """The store cannot serve; `failed` holds `database` or `keys`."""
+    """The store cannot serve; `failed` holds `database`, `keys` or `spool`."""
 
     failed: list[str]
 
@@ -50,10 +50,28 @@ class LogoutTokenBody(TypedDict):
     logout_token: str
 
 
+class DocumentJson(TypedDict):
+    """OpenAPI 3.1."""
+
+    openapi: str
+    info: dict[str, Any]
+    servers: list[dict[str, Any]]
+    tags: list[dict[str, Any]]
+    paths: dict[str, Any]
+    components: dict[str, Any]
+
+
+_DOCUMENT = {
+    "openapi": "3.1.0",
+    "info": {"title": "tokenstore", "version": "1.0"},
+    "servers": [{"url": BASE}],
+    "tags": [{"name": "Tokens"}],
+    "paths": {"/healthz": {"get": {"operationId": "alive"}}},
+    "components": {"schemas": {}},
+}
 _FORM = "application/x-www-form-urlencoded"
 _LOGIN = (ProviderUnavailable, ProviderMisconfigured)
 _TO = {"Location": "Where to"}
-_PAGE = "text/html"
 
 
 def _ready(name: str, path: str) -> Operation:
@@ -100,7 +118,7 @@ OPERATIONS = (
         "/api/oidc/logout",
         "For browsers: a page that asks",
         "Login",
-        (Answer("The page", str, "<!doctype html>", media=_PAGE),),
+        (Answer("The page", str, "<!doctype html>", media=PAGE),),
         (RETURN_URL,),
         callers=Callers.BROWSER,
     ),
@@ -111,10 +129,11 @@ OPERATIONS = (
         "End the session here, then at the login provider",
         "Login",
         (
-            Answer("A page that leads to the login provider's own logout", str, "<!doctype html>", media=_PAGE),
+            Answer("A page that leads to the login provider's own logout", str, "<!doctype html>", media=PAGE),
             Answer("To the return URL, where the login provider has no logout", status=303, headers=_TO),
         ),
         body=Body(LogoutBody, {"return_url": "/"}, _FORM),
+        problems=(InvalidRequest,),
         callers=Callers.BROWSER,
     ),
     Operation(
@@ -178,7 +197,7 @@ OPERATIONS = (
         "This document",
         "Documentation",
         (
-            Answer("The document", dict[str, Any], {"openapi": "3.1.0"}, headers={"ETag": "Of the document"}),
+            Answer("The document", DocumentJson, _DOCUMENT, headers={"ETag": "Of the document"}),
             Answer("It is still the one of `If-None-Match`", status=304, headers={"ETag": "Of the document"}),
         ),
         callers=Callers.ANYBODY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenstore.api.parameters import TEXT_MOST
 from tokenstore.web.openapi import BASE, Parameter
 
 LINK_ID = "6b0e8f0e-3f0c-4f3b-9a55-1f0a8c1d2e3f"
@@ -41,12 +42,16 @@ TOKEN = {
     "extra": {},
 }
 
+TEXT = {"type": "string", "maxLength": TEXT_MOST}
+UUID = {"type": "string", "format": "uuid"}
+
 PROVIDER = Parameter("provider", "path", "Id of a provider", {"type": "string"}, "idp1")
-LINK_PLACE = Parameter("link", "path", "Id of a link", {"type": "string", "format": "uuid"}, LINK_ID)
+LINK_PLACE = Parameter("link", "path", "Id of a link", UUID, LINK_ID)
 RETURN_URL = Parameter(
     "return_url",
     "query",
     "Where the browser ends up: a page of the store or of an origin in RETURN_URL_ORIGINS",
     {"type": "string"},
     "/",
+    may_be_empty=True,
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, NotRequired, TypedDict
 
 from tokenstore.api.linking import BegunJson
-from tokenstore.api.operations.examples import LINK_ID, LINK_PLACE, PROVIDER, RETURN_URL
+from tokenstore.api.operations.examples import LINK_ID, LINK_PLACE, PROVIDER, RETURN_URL, TEXT, UUID
+from tokenstore.api.parameters import TEXT_MOST
 from tokenstore.api.unlinking import UnlinkedJson
-from tokenstore.core.wishes import PROMPTS
+from tokenstore.core.wishes import HINT_MOST, PROMPTS
 from tokenstore.errors import (
     AccountMismatch,
     AttemptExpired,
@@ -24,48 +25,48 @@ from tokenstore.web.openapi import Answer, Body, Callers, Operation, Parameter, 
 
 _AT_PROVIDER = "https://idp1.example.org/authorize?response_type=code&client_id=tokenstore"
 _RECEIPT = "The worst receipt, where something was unlinked: `confirmed`, `queued`, `unsupported` or `failed`"
-_TEXT = {"type": "string"}
 _SCOPE = "Fewer scopes than configured, spaces between; those for lasting access are asked for anyway"
 _PROMPT = f"Besides the configured one: {', '.join(PROMPTS)}, spaces between (OIDC Core section 3.1.2.1)"
 _LOGIN_HINT = "Which account the provider should offer"
 _LINK = "Id of the link that is to be renewed; what it was asked for before is asked again"
+_REFERER = "The same as `return_url`, as clients of the reference implementation say it"
 _RESULT = "`query`: the return URL is told the result"
 
 
 class BeginBody(TypedDict):
-    """How the linking ends."""
+    """How the linking goes; what is null or empty is as if it were not there."""
 
-    return_url: NotRequired[Annotated[str, meaning("Where the browser ends up")]]
-    scope: NotRequired[Annotated[str, meaning(_SCOPE)]]
-    prompt: NotRequired[Annotated[str, meaning(_PROMPT)]]
-    login_hint: NotRequired[Annotated[str, meaning(_LOGIN_HINT)]]
-    link: NotRequired[Annotated[str, meaning(_LINK, format="uuid")]]
-    result: NotRequired[Annotated[str, meaning(_RESULT, enum=["query"])]]
-    referer: NotRequired[Annotated[str, meaning("The same, as clients of the reference implementation say it")]]
+    return_url: NotRequired[Annotated[str | None, meaning("Where the browser ends up", maxLength=TEXT_MOST)]]
+    scope: NotRequired[Annotated[str | None, meaning(_SCOPE, maxLength=TEXT_MOST)]]
+    prompt: NotRequired[Annotated[str | None, meaning(_PROMPT, maxLength=TEXT_MOST)]]
+    login_hint: NotRequired[Annotated[str | None, meaning(_LOGIN_HINT, maxLength=HINT_MOST)]]
+    link: NotRequired[Annotated[str | None, meaning(_LINK, format="uuid")]]
+    result: NotRequired[Annotated[str | None, meaning(_RESULT, enum=["query", "", None])]]
+    referer: NotRequired[Annotated[str | None, meaning(_REFERER, maxLength=TEXT_MOST)]]
 
 
 class RevokeBody(TypedDict):
     """What is to be unlinked."""
 
-    link: NotRequired[Annotated[str, meaning("The one link; without it all at the provider", format="uuid")]]
+    link: NotRequired[Annotated[str | None, meaning("The one link; without it all at the provider", format="uuid")]]
 
 
 _WISHES = (
-    Parameter("scope", "query", _SCOPE, _TEXT),
-    Parameter("prompt", "query", _PROMPT, _TEXT),
-    Parameter("login_hint", "query", _LOGIN_HINT, _TEXT),
-    Parameter("link", "query", _LINK, {"type": "string", "format": "uuid"}),
-    Parameter("result", "query", _RESULT, {"type": "string", "enum": ["query"]}),
+    Parameter("scope", "query", _SCOPE, TEXT, may_be_empty=True),
+    Parameter("prompt", "query", _PROMPT, TEXT, may_be_empty=True),
+    Parameter("login_hint", "query", _LOGIN_HINT, {"type": "string", "maxLength": HINT_MOST}, may_be_empty=True),
+    Parameter("link", "query", _LINK, UUID, may_be_empty=True),
+    Parameter("result", "query", _RESULT, {"type": "string", "enum": ["query"]}, may_be_empty=True),
 )
 _BEGINNING = (
     *(InvalidRequest, ReturnUrlRefused, UnknownProvider, NotFound),
     *(ProviderUnavailable, ProviderMisconfigured),
 )
 _CALLBACK = (
-    Parameter("state", "query", "Of the attempt", _TEXT),
-    Parameter("code", "query", "Of the provider (RFC 6749 section 4.1.2)", _TEXT),
-    Parameter("iss", "query", "The provider's issuer (RFC 9207)", _TEXT),
-    Parameter("error", "query", "Of the provider (RFC 6749 section 4.1.2.1)", _TEXT),
+    Parameter("state", "query", "Of the attempt", {"type": "string"}),
+    Parameter("code", "query", "Of the provider (RFC 6749 section 4.1.2)", {"type": "string"}),
+    Parameter("iss", "query", "The provider's issuer (RFC 9207)", {"type": "string"}),
+    Parameter("error", "query", "Of the provider (RFC 6749 section 4.1.2.1)", {"type": "string"}),
 )
 
 OPERATIONS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenstore.api.authorizations import AuthorizationJson
 from tokenstore.api.links import LIMIT, LIMIT_MOST, ChangesJson, LinksJson, ListedLinkJson
-from tokenstore.api.operations.examples import ACTIONS, LINK, LINK_ID, LINK_PLACE, METADATA
+from tokenstore.api.operations.examples import ACTIONS, LINK, LINK_ID, LINK_PLACE, METADATA, UUID
 from tokenstore.api.providers import ProviderJson
 from tokenstore.errors import InvalidRequest, NotFound
 from tokenstore.web.openapi import BASE, Answer, Body, Operation, Parameter
@@ -38,7 +38,10 @@ OPERATIONS = (
         "/api/v1.0/providers",
         "The providers at which accounts can be linked, in the order of TOKEN_PROVIDERS",
         "Links",
-        (Answer("The providers", list[ProviderJson], [_PROVIDER]),),
+        (
+            Answer("The providers", list[ProviderJson], [_PROVIDER], headers={"ETag": "Of the list"}),
+            Answer("They are still those of `If-None-Match`", status=304, headers={"ETag": "Of the list"}),
+        ),
     ),
     Operation(
         "list_authorizations",
@@ -62,8 +65,9 @@ OPERATIONS = (
                 "Links on a page",
                 {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT},
                 1,
+                may_be_empty=True,
             ),
-            Parameter("after", "query", "As in the address in `next`", {"type": "string", "format": "uuid"}),
+            Parameter("after", "query", "As in the address in `next`", UUID, may_be_empty=True),
         ),
         problems=(InvalidRequest,),
     ),
@@ -75,7 +79,7 @@ OPERATIONS = (
         "Links",
         (Answer("The link as it is then", ListedLinkJson, {**LINK, "label": "Work", "provider": "idp1"}),),
         (LINK_PLACE,),
-        Body(ChangesJson, {"label": "Work", "default": True}),
+        Body(ChangesJson, {"label": "Work", "default": True}, closed=True),
         problems=(InvalidRequest, NotFound),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenstore.api.operations.examples import SESSION_ID
+from tokenstore.api.operations.examples import SESSION_ID, UUID
 from tokenstore.api.sessions import EndedJson, SessionJson
 from tokenstore.api.whoami import WhoamiJson
 from tokenstore.errors import NotFound
@@ -58,7 +58,7 @@ OPERATIONS = (
         "Sign out in one browser",
         "Who",
         (Answer("It is ended", EndedJson, {"ended": 1}),),
-        (Parameter("session_id", "path", "Id of a login", {"type": "string", "format": "uuid"}, SESSION_ID),),
+        (Parameter("session_id", "path", "Id of a login", UUID, SESSION_ID),),
         problems=(NotFound,),
     ),
 )

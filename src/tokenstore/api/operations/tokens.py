@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, NotRequired, TypedDict
 
-from tokenstore.api.operations.examples import LINK_PLACE, PROVIDER, TOKEN
-from tokenstore.api.parameters import MIN_VALID_MOST
+import msgspec
+
+from tokenstore.api.operations.examples import LINK_PLACE, PROVIDER, TEXT, TOKEN, UUID
+from tokenstore.api.parameters import MIN_VALID_MOST, TEXT_MOST, TEXTS_MOST
 from tokenstore.api.tokens import TokenJson
 from tokenstore.errors import (
     CsrfFailed,
@@ -27,22 +29,24 @@ _AUDIENCE = "Where the provider's AUDIENCE_STYLE has it"
 _RESOURCE = "As RFC 8707, where the provider's AUDIENCE_STYLE has it"
 _FORCE = "One issued after this request; at most one refresh of a link in 30 s"
 _WHICH = "Which account; without it the default link"
+_RESOURCES = {"type": "array", "items": {**TEXT, "minLength": 1}, "maxItems": TEXTS_MOST}
+_Resource = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_MOST)]
 
 
 class TokenOfLinkBody(TypedDict):
-    """What the token of a link has to be."""
+    """What the token of a link has to be; what is null is as if it were not there."""
 
-    min_valid: NotRequired[Annotated[int, meaning(_MIN_VALID, minimum=0, maximum=MIN_VALID_MOST)]]
-    scope: NotRequired[Annotated[str, meaning(_SCOPE)]]
-    audience: NotRequired[Annotated[str, meaning(_AUDIENCE)]]
-    resource: NotRequired[Annotated[str | list[str], meaning(_RESOURCE)]]
-    force: NotRequired[Annotated[bool, meaning(_FORCE)]]
+    min_valid: NotRequired[Annotated[int | None, meaning(_MIN_VALID, minimum=0, maximum=MIN_VALID_MOST)]]
+    scope: NotRequired[Annotated[str | None, meaning(_SCOPE, maxLength=TEXT_MOST)]]
+    audience: NotRequired[Annotated[str | None, meaning(_AUDIENCE, maxLength=TEXT_MOST)]]
+    resource: NotRequired[Annotated[_Resource | list[_Resource] | None, meaning(_RESOURCE, maxItems=TEXTS_MOST)]]
+    force: NotRequired[Annotated[bool | None, meaning(_FORCE)]]
 
 
 class TokenBody(TokenOfLinkBody):
     """What the token has to be."""
 
-    link: NotRequired[Annotated[str, meaning(_WHICH, format="uuid")]]
+    link: NotRequired[Annotated[str | None, meaning(_WHICH, format="uuid")]]
 
 
 _QUERY = (
@@ -52,25 +56,26 @@ _QUERY = (
         _MIN_VALID,
         {"type": "integer", "minimum": 0, "maximum": MIN_VALID_MOST, "default": 60},
     ),
-    Parameter("scope", "query", _SCOPE, {"type": "string"}),
-    Parameter("audience", "query", _AUDIENCE, {"type": "string"}),
-    Parameter("resource", "query", _RESOURCE, {"type": "array", "items": {"type": "string"}, "maxItems": 16}),
+    Parameter("scope", "query", _SCOPE, TEXT, may_be_empty=True),
+    Parameter("audience", "query", _AUDIENCE, TEXT, may_be_empty=True),
+    Parameter("resource", "query", _RESOURCE, _RESOURCES),
     Parameter("force", "query", _FORCE, {"type": "boolean", "default": False}),
 )
-_LINK = Parameter("link", "query", _WHICH, {"type": "string", "format": "uuid"})
+_LINK = Parameter("link", "query", _WHICH, UUID, may_be_empty=True)
 _ANSWERS = (Answer("The token", TokenJson, TOKEN),)
 # A session's read that hands out a secret is checked like a change.
 _OF_LINK = (
     InvalidRequest,
     CsrfFailed,
     NotFound,
+    UnknownProvider,
     ScopeNotGranted,
     ReauthorizationRequired,
     RefreshInProgress,
     ProviderUnavailable,
     ProviderMisconfigured,
 )
-_OF_PROVIDER = (*(error for error in _OF_LINK if error is not NotFound), NotLinked, UnknownProvider)
+_OF_PROVIDER = (*(error for error in _OF_LINK if error is not NotFound), NotLinked)
 
 OPERATIONS = (
     Operation(
@@ -91,7 +96,7 @@ OPERATIONS = (
         "Tokens",
         _ANSWERS,
         (PROVIDER,),
-        Body(TokenBody, {"min_valid": 60, "force": False}),
+        Body(TokenBody, {"min_valid": 60, "force": False}, closed=True),
         problems=_OF_PROVIDER,
     ),
     Operation(
@@ -112,7 +117,7 @@ OPERATIONS = (
         "Tokens",
         _ANSWERS,
         (LINK_PLACE,),
-        Body(TokenOfLinkBody, {"min_valid": 60, "force": False}),
+        Body(TokenOfLinkBody, {"min_valid": 60, "force": False}, closed=True),
         problems=_OF_LINK,
     ),
 )

@@ -5,9 +5,21 @@ Frozen and without clock, network or database. Instants are aware UTC datetimes,
 
 from tokenstore.core.model.attempts import Attempt, Callback, Purpose
 from tokenstore.core.model.audit import AuditEvent
-from tokenstore.core.model.links import Account, HandOut, Holding, Lease, Link, LinkId, LinkState
+from tokenstore.core.model.links import (
+    Account,
+    Cached,
+    Chosen,
+    Doubt,
+    HandOut,
+    Holding,
+    Lease,
+    Link,
+    LinkId,
+    LinkState,
+)
 from tokenstore.core.model.outcomes import (
     ACCOUNT_CHANGED,
+    PAUSED,
     Granted,
     Misconfigured,
     Outcome,
@@ -33,15 +45,19 @@ from tokenstore.core.model.tokens import AccessToken, Asked, TokenSet
 __all__ = [
     "ACCOUNT_CHANGED",
     "LOGIN_PROVIDER",
+    "PAUSED",
     "AccessToken",
     "Account",
     "Asked",
     "Attempt",
     "AuditEvent",
+    "Cached",
     "Callback",
     "Caller",
     "CallerKind",
+    "Chosen",
     "DisplayMetadata",
+    "Doubt",
     "Endpoints",
     "Granted",
     "HandOut",

@@ -25,6 +25,15 @@ class LinkState(StrEnum):
     REVOKED = "revoked"
 
 
+class Doubt(StrEnum):
+    """Why a link's refresh token may have been spent without our having its successor (refresh protocol section 8)."""
+
+    INTERRUPTED = "interrupted"
+    """Whoever refreshed the link last did not come to an end."""
+    UNANSWERED = "unanswered"
+    """A request was sent and its answer not received."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The account at the provider: identified by (issuer, subject), the rest is for display."""
@@ -61,6 +70,7 @@ class Link:
     last_used_at: datetime | None = None
     last_error: str | None = None
     last_error_at: datetime | None = None
+    doubt: Doubt | None = None
 
     def refreshable_by(self, client_id: str) -> bool:
         """Whether it holds a refresh token that was given to this client and not refused since."""
@@ -69,11 +79,39 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a person chooses about a link. `label`: None leaves it, empty removes it; `default`: it becomes that."""
+
+    label: str | None = None
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """One consistent read of a link and one variant's access token, at the database's `now`."""
 
     link: Link
     token: AccessToken | None
+    now: datetime
+
+    @property
+    def link_id(self) -> LinkId:
+        """Of the link."""
+        return self.link.id
+
+    @property
+    def provider_id(self) -> ProviderId:
+        """Of the link's provider."""
+        return self.link.provider_id
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """What a hand-out from the cache needs, and no more of the link, at the database's `now`."""
+
+    link_id: LinkId
+    provider_id: ProviderId
+    token: AccessToken
     now: datetime
 
 

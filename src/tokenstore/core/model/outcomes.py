@@ -19,13 +19,21 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A terminal error code about this grant, e.g. `invalid_grant`: ambiguous until re-read and confirmed."""
+    """A terminal error code about this grant, e.g. `invalid_grant`: ambiguous until re-read and confirmed.
+
+    `received` are the tokens of another account that came with ACCOUNT_CHANGED: not to be used, but to be revoked.
+    """
 
     code: str
+    received: TokenSet | None = None
 
 
 ACCOUNT_CHANGED = "account-changed"
 """Code of `Refused` where a refresh brought tokens of another account; they are not used."""
+
+
+PAUSED = "paused"
+"""Reason of `Unavailable` where nothing was sent, because the provider did not answer lately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Unavailable:
     """A passing fault in which the request was surely not carried out (not sent, 429, 5xx).
 
     `reason` is `status-<number>` for an HTTP status, the provider's code where we know it, else a word of ours.
+    `retry_after` is at most an hour, whatever the provider said.
     """
 
     reason: str

@@ -26,6 +26,8 @@ class CallerKind(StrEnum):
     BEARER = "bearer"
     BASIC = "basic"
     API_KEY = "apikey-v1"
+    KEEPER = "keeper"
+    """Nobody: the store's own background work, which has no credentials and never comes with a request."""
 
 
 @dataclass(frozen=True, slots=True)

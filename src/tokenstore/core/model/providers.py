@@ -78,6 +78,7 @@ class DisplayMetadata:
     logo: str | None = None
 
 
+_BY_ACCESS_TOKEN = frozenset({"bearer", "github-grant"})
 _OFFLINE = frozenset({"offline_access", "refresh_token", "access_type=offline", "token_access_type=offline"})
 
 
@@ -108,6 +109,7 @@ class Provider:
     body_format: str = "form"
     refresh_params: tuple[tuple[str, str], ...] = ()
     refreshes: bool = True
+    refresh_idle: timedelta | None = None
     audience_style: str = "none"
     refresh_scope: str = "none"
     refresh_ends_access: bool = False
@@ -145,6 +147,11 @@ class Provider:
             return self.issuer
         scheme, _, rest = (self.endpoints.token or "").partition("://")
         return f"{scheme}://{rest.partition('/')[0]}"
+
+    @property
+    def revokes_by_access_token(self) -> bool:
+        """Whether an access token has to be sent to revoke what was given."""
+        return self.revoke_style in _BY_ACCESS_TOKEN
 
     @property
     def expects_refresh_token(self) -> bool:

@@ -23,10 +23,14 @@ const WithoutCookie = () => ({
   },
 });
 
+keepAccessible(place);
+
 const ui = SwaggerUIBundle({
   url,
   domNode: place,
-  plugins: [WithoutCookie],
+  plugins: [WithoutCookie, Accessible],
+  layout: "PageLayout",
+  syntaxHighlight: { theme: "tomorrow-night" },
   deepLinking: true,
   docExpansion: "list",
   defaultModelsExpandDepth: 0,

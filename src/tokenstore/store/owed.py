@@ -1,0 +1,62 @@
+"""Which token of a link has to be revoked when the link lets go of it."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import and_, case, or_
+
+from tokenstore.core.model import Asked, Link
+from tokenstore.core.secret import Secret
+from tokenstore.errors import KeyUnavailable
+from tokenstore.store.access_tokens import open_access_token
+from tokenstore.store.base import db_now
+from tokenstore.store.link_rows import current_context, previous_context
+from tokenstore.store.tables import access_token, link
+from tokenstore.vault.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+PLAIN = Asked().variant
+
+LIVING = and_(
+    access_token.c.link_id == link.c.id,
+    access_token.c.variant == PLAIN,
+    or_(access_token.c.expires_at.is_(None), access_token.c.expires_at > db_now()),
+)
+"""Joins the plain access token of a link while it lives."""
+
+
+PREVIOUS = case((link.c.prev_until > db_now(), link.c.prev_sealed), else_=None).label("previous_sealed")
+"""The previous refresh token of a link while it may live."""
+
+
+def owed_token(vault: Vault, held: Link, refresh_sealed: bytes | None, access_sealed: bytes | None) -> Secret | None:
+    """The token whose revocation ends what the provider gave; None if there is none. Raises KeyUnavailable.
+
+    `access_sealed` is that of the LIVING access token.
+    """
+    if refresh_sealed is not None:
+        return vault.open(refresh_sealed, current_context(held))
+    if access_sealed is not None:
+        return open_access_token(vault, held, PLAIN, access_sealed)[0]
+    return None
+
+
+def previous_token(vault: Vault, held: Link, previous_sealed: bytes | None) -> Secret | None:
+    """The token of PREVIOUS, which has to be revoked, too; None also if it cannot be opened, which is logged."""
+    if previous_sealed is None:
+        return None
+    try:
+        return vault.open(previous_sealed, previous_context(held))
+    except KeyUnavailable:
+        log_lost(held)
+        return None
+
+
+def log_lost(held: Link) -> None:
+    """Say that a token which should be revoked is let go because it cannot be opened."""
+    _log.error(
+        "a token to be revoked cannot be opened and is lost",
+        extra={"provider": held.provider_id, "link": str(held.id)},
+    )
