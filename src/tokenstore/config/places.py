@@ -48,8 +48,8 @@ def redis_problem(url: str) -> str | None:
 
 def folder_problem(path: Path) -> str | None:
     """A folder to write in that is there or can be made."""
-    # Not Path.exists(), which fails where the folder above may not be looked into.
-    there = next(one for one in (path, *path.absolute().parents) if os.path.exists(one))  # noqa: PTH110
+    above = (path, *path.absolute().parents)
+    there = next(one for one in above if os.path.exists(one))  # noqa: PTH110  (Path's fails where it may not look)
     if not there.is_dir():
         return f"names {path}, and {there} is no folder"
     if not os.access(there, os.W_OK | os.X_OK):

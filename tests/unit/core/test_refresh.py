@@ -15,9 +15,11 @@ from support.fake_provider import granted
 from support.fakes import FakeDatabase, FakeLinkStore
 from tokenstore.core.model import (
     ACCOUNT_CHANGED,
+    PAUSED,
     AccessToken,
     Asked,
     AuditEvent,
+    Doubt,
     Lease,
     Link,
     LinkState,
@@ -452,6 +454,17 @@ def test_a_link_whose_only_answer_was_lost_and_then_refused_is_counted_as_lost(w
     world.advance(30)
     failure(world, link)
     assert world.metrics.lost == [("idp1", "unanswered")]
+
+
+@pytest.mark.parametrize(
+    "later", [Unavailable("status-503"), Unavailable("connect"), Unavailable(PAUSED), Misconfigured("invalid_client")]
+)
+def test_a_call_without_an_answer_leaves_its_doubt_whatever_the_repetition_ends_in(
+    world: World, link: Link, later: Outcome
+) -> None:
+    world.client.refreshes = [Unclear("timeout"), later, later, later]
+    failure(world, link)
+    assert world.row(link).link.doubt is Doubt.UNANSWERED
 
 
 def test_a_granted_refresh_ends_the_doubt_about_a_link(world: World, link: Link) -> None:

@@ -204,23 +204,24 @@ class Refresher:
         lease = tenure.lease
         spent, facts = lease.refresh_token, frozenset[Fact]()
         called = self._calling.until_clear(errand, tenure, spent)
+        doubt = Doubt.UNANSWERED if called.unanswered else None
         if lease.previous_token is not None and may_try_previous(errand.provider, called.outcome):
             if not tenure.in_time():  # and a refusal would erase it
-                doubt = Doubt.UNANSWERED if called.unanswered else None
                 raise self._back_off(errand, lease, OUT_OF_TIME, None, doubt)
             log.warning("refresh token refused, trying the previous one", extra={"link": str(lease.link.id)})
             tenure.renew()
             spent, facts = lease.previous_token, frozenset({GRACE})
             called = self._calling.until_clear(errand, tenure, spent)
+            doubt = Doubt.UNANSWERED if called.unanswered else doubt
         match called.outcome:
             case Granted(tokens):
                 token = self._save(errand, lease, tokens, called.sent, place)
                 self._facts.learn(errand.provider.id, facts | of_refresh(tokens, spent))
                 return token
             case Refused() as refused:
-                raise self._refused(errand, lease, refused, Doubt.UNANSWERED if called.unanswered else None)
+                raise self._refused(errand, lease, refused, doubt)
             case Misconfigured(code):
-                failure = Failure(MISCONFIGURED + code, MISCONFIGURED_PAUSE, counts=False)
+                failure = Failure(MISCONFIGURED + code, MISCONFIGURED_PAUSE, counts=False, doubt=doubt)
                 self._links.release_lease(lease, failure)
                 log.error("provider refuses this service", extra={"provider": errand.provider.id, "because": code})
                 raise misconfigured(errand.provider)
@@ -236,10 +237,12 @@ class Refresher:
             case Unclear(reason):
                 raise self._back_off(errand, lease, reason, None, Doubt.UNANSWERED)
             case Unavailable(reason, retry_after) if reason == PAUSED:
-                self._links.release_lease(lease, None)
-                raise unavailable(retry_after or MISCONFIGURED_PAUSE)
+                pause = retry_after or MISCONFIGURED_PAUSE
+                failed = Failure(reason, pause, counts=False, doubt=doubt) if doubt else None
+                self._links.release_lease(lease, failed)
+                raise unavailable(pause)
             case Unavailable(reason, retry_after):
-                raise self._back_off(errand, lease, reason, retry_after, None)
+                raise self._back_off(errand, lease, reason, retry_after, doubt)
 
     def _save(self, errand: Errand, lease: Lease, tokens: TokenSet, sent: float, place: SpoolPlace) -> AccessToken:
         try:
