@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 Kind = Literal["oidc", "oauth2"]
 Rotation = Literal["none", "keep-old", "grace", "strict"]
-Revocation = Literal["grant", "token"]
+Revocation = Literal["grant", "token", "account"]
 
 
 def random_secret() -> str:
@@ -62,7 +62,8 @@ class Client:
 class ProviderConfig:
     """One provider: lifetimes in seconds, `rotation` = what becomes of a used refresh token.
 
-    `revocation`: what revoking one token ends, its whole grant (RFC 7009) or itself alone.
+    `revocation`: what revoking one token ends, its whole grant (RFC 7009), itself alone, or all grants of the
+    account to the client.
 
     `oauth2` is the GitHub-like kind: no discovery, ID token, refresh token or `expires_in`; errors come with
     HTTP 200 and answers are form-encoded unless JSON is asked for. Its accounts need numeric subjects. With `offline`

@@ -194,15 +194,21 @@ class ProviderState:
             grant.revoked = True
 
     def revoke_token(self, token: RefreshToken | AccessToken) -> None:
-        """Revoke a token, and all others of its grant where that is the policy."""
+        """Revoke a token, and all others of its grant, or of its account and client, where that is the policy."""
         with self.lock:
-            if self.config.revocation == "grant":
-                if token.grant is not None:
-                    self.revoke(token.grant)
+            if self.config.revocation != "token":
+                for grant in self._ended_with(token.grant) if token.grant is not None else ():
+                    self.revoke(grant)
             elif isinstance(token, RefreshToken):
                 token.revoked = True
             else:
                 self._access.pop(token.value, None)
+
+    def _ended_with(self, first: Grant) -> list[Grant]:
+        if self.config.revocation == "grant":
+            return [first]
+        key = (first.subject, first.client_id)
+        return [grant for grant in self._grants if (grant.subject, grant.client_id) == key]
 
     def grants(self, subject: str | None = None) -> list[Grant]:
         """All grants ever made, oldest first, of one person if given."""

@@ -80,9 +80,10 @@ def running_store(
     """
     log, url = home / "store.log", address.url
     try:
-        env = environment({"INSTANCE_PATH": str(home), **settings}) | dict(variables or {})
+        own = {"INSTANCE_PATH": str(home), "REQUEST_THREADS": str(threads)}
+        env = environment({**own, **settings}) | dict(variables or {})
         _migrate(env, home)
-        process = _serve(address, env, home, log, ["--workers", str(workers), "--threads", str(threads), *options])
+        process = _serve(address, env, home, log, ["--workers", str(workers), *options])
     finally:
         address.close()
     try:

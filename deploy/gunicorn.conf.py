@@ -16,9 +16,10 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
-from tokenstore.core.flight import THREADS
+from tokenstore.core.places import THREADS
 from tokenstore.web.logs import formatter
 
+_THREADS = "TOKENSTORE_REQUEST_THREADS"
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _MADE = "tokenstore-metrics-"
 _MADE_HERE = f"{_MADE}{os.getpid()}-"
@@ -38,7 +39,8 @@ wsgi_app = "tokenstore:create_app()"
 bind = "127.0.0.1:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "gthread"
-threads = THREADS
+# The store reads it, too: it has to know how many threads a slow provider may hold up.
+threads = int(os.environ.get(_THREADS, THREADS))
 
 # Longer than the calls of a refresh, 26 s: a worker that stops lets its refreshes come to their end.
 graceful_timeout = 30

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from tokenstore.store.base import Instant
 from tokenstore.store.engine import SQLITE_BEGIN, reason_of
+from tokenstore.store.patience import unhurried
 
 _MIGRATION_LOCK = 0x746F6B656E  # any number that nobody else uses in this database
 
@@ -39,7 +40,7 @@ def run_offline() -> None:
 def run_online() -> None:
     """Run the migrations; workers that do so at the same time take turns."""
     engine = _db.engine.execution_options(**{SQLITE_BEGIN: "BEGIN IMMEDIATE"})
-    with connected(engine) as connection:
+    with unhurried(), connected(engine) as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         if is_sqlite:
             switch_foreign_keys(connection, on=False)

@@ -212,6 +212,12 @@ class ProviderUnavailable(RetryLater):
     title = "The provider is not available"
 
 
+class ProviderBusy(ProviderUnavailable):
+    """As many requests wait for the provider as may. Nothing was done: the same request can be sent again as it is."""
+
+    title = "The provider answers slowly"
+
+
 class RefreshInProgress(RetryLater):
     """A refresh is under way and took longer than a caller is kept waiting."""
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ from flask import Flask
 
 from bench import bare, load
 from bench.in_process import in_turn, median_ratio
-from bench.say import say
-from bench.stand import CALLERS, LIST, TOKEN, LinkedStore, Server, bare_server, linked_store
+from bench.say import quiet_stderr, say
+from bench.stand import CALLERS, LIST, TOKEN, LinkedStore, Server, bare_server, linked_store, spent_by
 from tokenstore import create_app
 from tokenstore.app import assemble
 from tokenstore.composing.adapters import Adapters, make_adapters
@@ -96,42 +94,65 @@ def _with_timed_reads(app: Flask, loaded: loading.Loaded, spent: list[float]) ->
     return replace(adapters, links=TimedReads(adapters.links, spent))  # type: ignore[arg-type]  # all else is passed on
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked of a server, over how many connections, and beside which other load it is to be seen."""
+
+    server: Server
+    path: str
+    headers: Mapping[str, str]
+    beside: str = "bare"
+    connections: int = CONNECTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round of a load showed, and what one request of it cost the worker."""
+
+    figures: load.Figures
+    cpu: float
+    switches: float
+
+
 def _served(linked: LinkedStore, plain: Server) -> dict[str, Any]:
     """Load on both servers in turn; the first round of each warms up and is dropped."""
-    port = linked.server.port
-    asked = {
-        "bare": (plain.port, "/bare", {}),
-        **{caller: (port, TOKEN, linked.headers[caller]) for caller in CALLERS},
-        "list": (port, LIST, linked.headers["bearer"]),
+    bearer = linked.headers["bearer"]
+    loads = {
+        "bare": Load(plain, "/bare", {}),
+        **{caller: Load(linked.server, TOKEN, linked.headers[caller]) for caller in CALLERS},
+        "list": Load(linked.server, LIST, bearer),
+        "bare alone": Load(plain, "/bare", {}, "bare alone", 1),
+        "bearer alone": Load(linked.server, TOKEN, bearer, "bare alone", 1),
     }
-    rounds: dict[str, list[load.Figures]] = {name: [] for name in asked}
+    rounds: dict[str, list[Round]] = {name: [] for name in loads}
     for turn in range(SERVED_ROUNDS + 1):
         say(f"load, round {turn} of {SERVED_ROUNDS}")
-        for name, (at, path, headers) in asked.items():
-            requests = repeat(load.get(at, path, headers))
-            figures = load.run(at, requests, connections=CONNECTIONS, seconds=SECONDS if turn else 1.0)
+        for name, one in loads.items():
+            found = _round(one, SECONDS if turn else 1.0)
             if turn:
-                rounds[name].append(figures)
-    return {name: {**_middle(figures), "ratio": _ratio(figures, rounds["bare"])} for name, figures in rounds.items()}
+                rounds[name].append(found)
+    return {
+        name: {**_middle(found), "ratio": _ratio(found, rounds[loads[name].beside])} for name, found in rounds.items()
+    }
 
 
-def _middle(rounds: list[load.Figures]) -> Mapping[str, float]:
+def _round(asked: Load, seconds: float) -> Round:
+    requests = repeat(load.get(asked.server.port, asked.path, asked.headers))
+    before, began = spent_by(asked.server.worker), time.monotonic()
+    figures = load.run(asked.server.port, requests, connections=asked.connections, seconds=seconds)
+    answered = figures.per_second * (time.monotonic() - began)
+    spent = spent_by(asked.server.worker) - before
+    return Round(figures, spent.cpu / answered * 1e6, spent.switches / answered)
+
+
+def _middle(rounds: list[Round]) -> Mapping[str, float]:
     names = ("per_second", "p50", "p99")
-    return {name: statistics.median(getattr(one, name) for one in rounds) for name in names}
+    return {
+        **{name: statistics.median(getattr(one.figures, name) for one in rounds) for name in names},
+        "cpu": statistics.median(one.cpu for one in rounds),
+        "switches": statistics.median(one.switches for one in rounds),
+    }
 
 
-def _ratio(rounds: list[load.Figures], plain: list[load.Figures]) -> float:
-    return statistics.median(a.per_second / b.per_second for a, b in zip(rounds, plain, strict=True))
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Log lines are made and written, but to nowhere: a terminal would be measured with them."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+def _ratio(rounds: list[Round], beside: list[Round]) -> float:
+    return statistics.median(a.figures.per_second / b.figures.per_second for a, b in zip(rounds, beside, strict=True))

@@ -1,24 +1,32 @@
-"""The part `growth`: the one read behind a hand-out among a thousand, a hundred thousand and a million links.
+"""The part `growth`: a cached token, and the one read behind it, among a thousand and up to a million links.
 
-The rows are made by a few statements; those that are read are a sample spread over all of them, sealed as they must be.
+The rows are made by a few statements; those that are read are a sample spread over all of them, sealed as they must be,
+and each is asked for by a program of its own user.
 """
 
 from __future__ import annotations
 
 import random
 import statistics
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from flask import Flask
 from sqlalchemy import ColumnElement, Connection, Table, Uuid, cast, func, insert, literal, select, update
 
-from bench.say import say
+from bench.in_process import cpu_of, environ
+from bench.say import quiet_stderr, say
+from bench.stand import TOKEN
+from demo.store import own_settings
+from demo.world import CLIENT_ID, STRICT, World
 from support.harness import event, new_link, provider
-from support.stores import SqlStores, sql_stores
+from support.stores import TEST_KEY, SqlStores, sql_stores
+from tokenstore import create_app
 from tokenstore.core.model import Asked, Identity, Profile
 from tokenstore.core.secret import Secret
 from tokenstore.store.access_tokens import access_context
@@ -27,62 +35,72 @@ from tokenstore.store.tables import access_token, link, user_account
 
 SIZES = (1_000, 100_000, 1_000_000)
 ROUNDS, SAMPLE = 9, 500
-ISSUER = "https://login.example"
-FIRST = Profile(Identity(ISSUER, "u0"), "Somebody", "somebody@example.org")
-HERE = provider()
+HERE = provider(STRICT, client_id=CLIENT_ID)
 PLAIN = Asked().variant
+HOME = "http://127.0.0.1:5000"
+"""The store's address; nobody listens there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """A database of so many links, and users of it whose tokens can be opened."""
+    """A database of so many links, users of it whose tokens can be opened, and a store over it with their requests."""
 
     stores: SqlStores
     users: Sequence[Identity]
+    app: Flask
+    requests: Sequence[Mapping[str, Any]]
 
 
 def measure(urls: Sequence[str]) -> dict[str, Any]:
-    """Microseconds per read by size, and ratios to the smallest; `urls` name an empty database for each size."""
+    """Microseconds per request and per read by size, and ratios to the smallest; `urls` name empty databases."""
+    measures = {"request": _ask, "read": _read}
     with ExitStack() as opened:
-        grown = {size: opened.enter_context(_grown(url, size)) for size, url in zip(SIZES, urls, strict=True)}
-        cpu: dict[int, list[float]] = {size: [] for size in SIZES}
-        wall: dict[int, list[float]] = {size: [] for size in SIZES}
+        folder = opened.enter_context(tempfile.TemporaryDirectory())
+        world = opened.enter_context(World(HOME))
+        grown = {
+            size: opened.enter_context(_grown(url, size, world, folder)) for size, url in zip(SIZES, urls, strict=True)
+        }
+        spent: dict[str, dict[int, list[float]]] = {name: {size: [] for size in SIZES} for name in measures}
         say("growth: reading")
         for turn in range(ROUNDS + 1):
             for size, one in grown.items():
-                spent, passed = _read(one)
-                if turn:
-                    cpu[size].append(spent)
-                    wall[size].append(passed)
-    least = SIZES[0]
-    return {
-        str(size): {
-            "cpu": statistics.median(cpu[size]),
-            "wall": statistics.median(wall[size]),
-            "ratio": statistics.median(a / b for a, b in zip(cpu[size], cpu[least], strict=True)),
-            "wall_ratio": statistics.median(a / b for a, b in zip(wall[size], wall[least], strict=True)),
-        }
-        for size in SIZES
-    }
+                for name, of in measures.items():
+                    figure = of(one)
+                    if turn:  # the first also verifies the callers' tokens
+                        spent[name][size].append(figure)
+    return {str(size): {name: _compared(of, size) for name, of in spent.items()} for size in SIZES}
 
 
-def _read(grown: Grown) -> tuple[float, float]:
-    """Mean microseconds of CPU and of time per read, over the sample in another order each time."""
+def _compared(spent: Mapping[int, Sequence[float]], size: int) -> dict[str, float]:
+    """The median of a size, and the median of its ratios to the smallest, round by round."""
+    ratios = [a / b for a, b in zip(spent[size], spent[SIZES[0]], strict=True)]
+    return {"cpu": statistics.median(spent[size]), "ratio": statistics.median(ratios)}
+
+
+def _ask(grown: Grown) -> float:
+    """Mean microseconds of CPU per request, over the sample in another order each time."""
+    with quiet_stderr():
+        return cpu_of(grown.app, random.sample(grown.requests, len(grown.requests)))
+
+
+def _read(grown: Grown) -> float:
+    """The same of the read alone."""
     users = random.sample(grown.users, len(grown.users))
     read = grown.stores.links.cached
-    spent, passed = time.thread_time(), time.perf_counter()
+    began = time.thread_time()
     for user in users:
         if read(user, HERE.id, None, PLAIN) is None:
             raise RuntimeError(f"{user.subject} has no token")
-    spent, passed = time.thread_time() - spent, time.perf_counter() - passed
-    return spent / len(users) * 1e6, passed / len(users) * 1e6
+    return (time.thread_time() - began) / len(users) * 1e6
 
 
 @contextmanager
-def _grown(url: str, size: int) -> Iterator[Grown]:
+def _grown(url: str, size: int, world: World, home: str) -> Iterator[Grown]:
+    issuer = world.login.issuer
     with sql_stores(url) as stores:
         say(f"growth: making {size:,} links")
-        stores.links.attach(new_link(FIRST, HERE), event())
+        first = Profile(Identity(issuer, "u0"), "Somebody", "somebody@example.org")
+        stores.links.attach(new_link(first, HERE), event())
         on_sqlite = stores.engine.dialect.name == "sqlite"
         alone = {SQLITE_BEGIN: ""} if on_sqlite else {"isolation_level": "AUTOCOMMIT"}
         with stores.engine.execution_options(**alone).connect() as connection:
@@ -92,7 +110,22 @@ def _grown(url: str, size: int) -> Iterator[Grown]:
             _multiply(connection, size)
             connection.exec_driver_sql("ANALYZE")
         stores.engine.dispose()  # with what was set for making the rows
-        yield Grown(stores, _sample(stores, size))
+        users = [Identity(issuer, f"u{number}") for number in _sample(stores, size)]
+        app = create_app(
+            {
+                **own_settings(HOME, url),
+                **world.settings(),
+                "CRYPTOKEY": TEST_KEY.hex(),
+                "INSTANCE_PATH": home,
+                "LOG_LEVEL": "INFO",
+            }
+        )
+        yield Grown(stores, users, app, [_request(world, user) for user in users])
+
+
+def _request(world: World, user: Identity) -> Mapping[str, Any]:
+    token = world.login.state.mint_access_token(user.subject, CLIENT_ID)
+    return environ(TOKEN, {"Authorization": f"Bearer {token}"})
 
 
 def _multiply(connection: Connection, size: int) -> None:
@@ -122,8 +155,8 @@ def _copied(table: Table, rows: Any) -> Any:
     return insert(table).from_select([column.name for column in table.c], rows, include_defaults=False)
 
 
-def _sample(stores: SqlStores, size: int) -> Sequence[Identity]:
-    """Users spread over all, their tokens sealed for their own rows and good for an hour."""
+def _sample(stores: SqlStores, size: int) -> Sequence[int]:
+    """Numbers of users spread over all, their tokens sealed for their own rows and good for an hour."""
     numbers = random.Random(size).sample(range(1, size), SAMPLE)  # noqa: S311  (which rows are read is no secret)
     with stores.database.writing() as connection:
         for number in numbers:
@@ -131,4 +164,4 @@ def _sample(stores: SqlStores, size: int) -> Sequence[Identity]:
             context = access_context(link_id, user_id, HERE.id, HERE.client_id, PLAIN)  # type: ignore[arg-type]
             sealed = stores.vault.seal(Secret("=" + "x" * 43), context)
             connection.execute(update(access_token).where(access_token.c.link_id == link_id).values(sealed=sealed))
-    return [Identity(ISSUER, f"u{number}") for number in numbers]
+    return numbers

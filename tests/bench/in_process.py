@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Flask
@@ -39,20 +39,24 @@ def environ(path: str, headers: Mapping[str, str]) -> dict[str, Any]:
 
 def cpu_per_request(app: Flask, path: str, headers: Mapping[str, str]) -> float:
     """Microseconds of this thread's CPU time per `GET path`, mean of a round. Raises RuntimeError if one is not 200."""
-    base = environ(path, headers)
+    return cpu_of(app, [environ(path, headers)] * REQUESTS)
+
+
+def cpu_of(app: Flask, requests: Sequence[Mapping[str, Any]]) -> float:
+    """The same of these requests, each asked for once."""
     statuses: list[str] = []
 
     def start_response(status: str, *_: Any) -> Any:
         statuses.append(status)
 
     began = time.thread_time()
-    for _ in range(REQUESTS):
-        for part in app.wsgi_app(dict(base), start_response):
+    for request in requests:
+        for part in app.wsgi_app(dict(request), start_response):
             len(part)
     spent = time.thread_time() - began
     if set(statuses) != {"200 OK"}:
         raise RuntimeError(f"unexpected answers: {sorted(set(statuses))}")
-    return spent / REQUESTS * 1e6
+    return spent / len(requests) * 1e6
 
 
 def in_turn(rounds: int, apps: Mapping[str, tuple[Flask, str, Mapping[str, str]]]) -> dict[str, list[float]]:

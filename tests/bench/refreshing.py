@@ -22,11 +22,11 @@ from demo.store import own_settings
 from support.far_provider import FarGrant, FarProvider, far_provider
 from support.keyed_callers import FUNCTION
 from support.seeding import seeder
-from tokenstore.core.flight import PARKED_MOST
+from tokenstore.core.places import Places
 
 LATENCIES = (0.0, 0.05)
 LINKS = 300
-CONNECTIONS = PARKED_MOST
+CONNECTIONS = Places().most
 """More callers are turned away where a refresh takes a second, as on a busy machine."""
 PROVIDER = "idp1"
 

@@ -152,6 +152,24 @@ def migrate(settings: Mapping[str, object], home: Path) -> None:
         raise RuntimeError(f"the database could not be made:\n{done.stdout}{done.stderr}")
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a process has used: CPU time, user and system, in seconds; and how often its threads had to wait."""
+
+    cpu: float
+    switches: int
+
+    def __sub__(self, earlier: Spent) -> Spent:
+        return Spent(self.cpu - earlier.cpu, self.switches - earlier.switches)
+
+
+def spent_by(pid: int) -> Spent:
+    """What a process has used until now."""
+    threads = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/status")]
+    lines = [line for text in threads for line in text.splitlines() if line.startswith("voluntary_ctxt_switches")]
+    return Spent(cpu_seconds(pid), sum(int(line.split()[1]) for line in lines))
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU time that a process has used, user and system, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -33,6 +33,7 @@ from chaos import (  # noqa: E402  (this folder is run as a program; the path is
     services,
     stops,
     unlinks,
+    walks,
 )
 from chaos.databases import Databases  # noqa: E402
 from chaos.journal import Entry, Journal, fingerprint  # noqa: E402
@@ -40,7 +41,21 @@ from chaos.page import page, table  # noqa: E402
 from chaos.progress import Progress  # noqa: E402
 from chaos.trials import Battery, Cell, Finding, Trial  # noqa: E402
 
-PARTS = (races, kills, stops, databases_away, disks, answers, refusals, unlinks, relinks, nodes, services, isolation)
+PARTS = (
+    races,
+    walks,
+    kills,
+    stops,
+    databases_away,
+    disks,
+    answers,
+    refusals,
+    unlinks,
+    relinks,
+    nodes,
+    services,
+    isolation,
+)
 BATTERIES: tuple[Battery, ...] = tuple(battery for part in PARTS for battery in part.BATTERIES)
 PAGE = PROJECT / "docs/reference/chaos.md"
 JOURNAL = PROJECT / "build/chaos/journal.jsonl"

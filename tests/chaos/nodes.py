@@ -26,11 +26,20 @@ OTHER = 1
 
 
 @contextmanager
-def losing(database_url: str, home: Path, *, rotation: Rotation) -> Iterator[Trial]:
-    """The first of two machines dies as a whole in the middle of a refresh; the other one takes over."""
-    ways = (returns, is_lost, dies_before_sending) if rotation == "strict" else (returns_late, dies_before_sending)
+def losing(database_url: str, home: Path, *, rotation: Rotation, grace: float = 300) -> Iterator[Trial]:
+    """The first of two machines dies as a whole in the middle of a refresh; the other one takes over.
+
+    grace: seconds; over sooner than the lease, or later.
+    """
+    works_again = rotation == "grace" and grace > LEASE.total_seconds()
+    ways: list[Callable[[Cluster, FarProvider], Finding]] = [
+        returns_late if works_again else returns,
+        dies_before_sending,
+    ]
+    if rotation == "strict":
+        ways.insert(1, is_lost)
     with (
-        far_provider(rotation=rotation, grace=300) as idp,
+        far_provider(rotation=rotation, grace=grace) as idp,
         cluster(database_url, home, {"idp": idp}, nodes=2, workers=1, app=GATED) as store,
     ):
         yield lambda number: ways[number % len(ways)](store, idp)
@@ -138,6 +147,7 @@ BATTERIES = (
         [
             _cell("strict", 9, 6.0, partial(losing, rotation="strict")),
             _cell("grace", 6, 6.0, partial(losing, rotation="grace")),
+            _cell("short grace", 3, 6.0, partial(losing, rotation="grace", grace=3)),
             _cell("clock ahead", 10, 0.8, partial(skewed, app=AHEAD)),
             _cell("clock behind", 10, 0.8, partial(skewed, app=BEHIND)),
         ],

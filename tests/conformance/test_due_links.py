@@ -24,8 +24,8 @@ from support.harness import (
     tokens,
 )
 from support.stores import SqlStores, sql_stores
-from tokenstore.core.due import Due
-from tokenstore.core.model import Asked, Identity, Link, LinkId, Profile, Provider
+from tokenstore.core.due import Due, decide
+from tokenstore.core.model import Asked, Identity, Link, LinkId, LinkState, Profile, Provider, Respect
 from tokenstore.core.ports import Failure, Perished
 from tokenstore.core.secret import Secret
 from tokenstore.store.base import db_now, from_now
@@ -198,8 +198,8 @@ def test_the_lapsed_lease_of_another_machine_is_respected_for_a_while(stores: Ke
     stores.take(owner="node-1/one")
     stores.advance(STRICT.lease + timedelta(seconds=1))
 
-    assert stores.due.take_due(provider(), "node-2/two", 1, MINUTE) == []
-    assert len(stores.due.take_due(provider(), "node-1/two", 1, MINUTE)) == 1
+    assert stores.due.take_due(provider(), "node-2/two", 1, Respect(MINUTE)) == []
+    assert len(stores.due.take_due(provider(), "node-1/two", 1, Respect(MINUTE, but_first=MINUTE))) == 1
 
 
 def test_a_link_that_backs_off_is_not_taken(stores: Kept) -> None:
@@ -312,6 +312,65 @@ def test_the_lease_of_another_is_not_given_back(stores: Kept) -> None:
 
     assert stores.column(made.id, "lease_owner") == "node/other"
     assert not near(stores.due_in(made.id), HOUR)
+
+
+# What a provider would forget.
+
+IDLE = 90 * DAY
+FORGETFUL = replace(provider(), refresh_idle=IDLE)
+
+
+@pytest.mark.parametrize("due_in", [None, 30 * DAY])
+def test_an_unused_link_of_before_the_idle_time_was_known_is_taken_in_time(
+    stores: Kept, due_in: timedelta | None
+) -> None:
+    made = stores.link()
+    stores.change(made.id, linked_at=from_now(-73 * DAY), due_at=None if due_in is None else from_now(due_in))
+    assert stores.due.bring_forward(FORGETFUL, 10) == 1
+    [due] = stores.take(at=FORGETFUL)
+    assert decide(FORGETFUL, due, 30 * DAY) is None
+
+
+@pytest.mark.parametrize("due_in", [None, 80 * DAY])
+def test_one_that_has_time_left_becomes_due_when_it_has_not(stores: Kept, due_in: timedelta | None) -> None:
+    made = stores.link()
+    times = {"linked_at": from_now(-100 * DAY), "last_refresh_at": from_now(-10 * DAY)}
+    stores.change(made.id, **times, due_at=None if due_in is None else from_now(due_in))
+    assert stores.due.bring_forward(FORGETFUL, 10) == 1
+    assert near(stores.due_in(made.id), 62 * DAY)
+    assert stores.due.bring_forward(FORGETFUL, 10) == 0
+
+
+def test_no_more_are_brought_forward_than_wanted(stores: Kept) -> None:
+    for user in people(3):
+        stores.change(stores.link(user).id, due_at=None)
+    assert [stores.due.bring_forward(FORGETFUL, 2) for _ in range(3)] == [2, 1, 0]
+
+
+def test_a_link_that_is_due_earlier_anyway_stays_so(stores: Kept) -> None:
+    for made, due_in in ((stores.link(), HOUR), (stores.link(BOB), -HOUR)):
+        stores.change(made.id, linked_at=from_now(-73 * DAY if due_in < HOUR else -DAY), due_at=from_now(due_in))
+    assert stores.due.bring_forward(FORGETFUL, 10) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"provider_id": "another"},
+        {"client_id": "another"},
+        {"refresh_sealed": None},
+        {"state": LinkState.BROKEN},
+    ],
+    ids=lambda change: " ".join(str(word) for word in next(iter(change.items()))),
+)
+def test_only_what_can_be_refreshed_there_is_brought_forward(stores: Kept, change: dict[str, object]) -> None:
+    stores.change(stores.link().id, due_at=None, **change)
+    assert stores.due.bring_forward(FORGETFUL, 10) == 0
+
+
+def test_nothing_is_brought_forward_where_nothing_is_forgotten(stores: Kept) -> None:
+    stores.change(stores.link().id, due_at=None)
+    assert stores.due.bring_forward(provider(), 10) == 0
 
 
 # When a link is due after linking, refreshing and unlinking.

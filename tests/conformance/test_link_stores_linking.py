@@ -21,7 +21,7 @@ from support.harness import (
     tokens,
     unknown_link,
 )
-from tokenstore.core.model import Asked, Cached, Holding, LinkId, LinkState, Profile, ProviderId
+from tokenstore.core.model import Asked, Cached, Holding, Identity, LinkId, LinkState, Profile, ProviderId
 from tokenstore.core.ports import NewLink
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable, ProviderUnavailable
@@ -30,6 +30,8 @@ IDP1 = ProviderId("idp1")
 PLAIN = Asked().variant
 MINUTE = timedelta(minutes=1)
 LAPSE = timedelta(seconds=5)
+CAT = Profile(Identity("https://login.example", "cat"), "Cat")
+DAN = Profile(Identity("https://login.example", "dan"), "Dan")
 
 
 def read(stores: Harness, user: Profile = ANN, link_id: LinkId | None = None) -> Holding | None:
@@ -335,6 +337,56 @@ def test_no_link_is_made_while_what_a_failed_linking_left_is_being_revoked(store
     assert owed_tokens(stores) == ["stray"]
 
 
+@pytest.mark.parametrize("who", [ANN, BOB], ids=lambda who: who.name)
+def test_no_link_is_made_of_a_grant_that_came_before_the_account_was_unlinked(stores: Harness, who: Profile) -> None:
+    stores.links.attach(new_link(who), event())
+    stores.links.unlink(who.identity, IDP1, None, event())
+    for row in stores.owed():
+        stores.outbox.done(row)
+    stores.advance(MINUTE)
+    with pytest.raises(ProviderUnavailable):
+        stores.links.attach(new_link(elapsed=2 * MINUTE), event())
+    assert read(stores) is None
+    assert stores.links.attach(new_link(elapsed=LAPSE), event()).state is LinkState.ACTIVE
+
+
+def test_no_link_is_made_of_a_grant_that_came_before_a_late_answer_was_to_be_revoked(stores: Harness) -> None:
+    old = stores.links.attach(new_link(), event())
+    stores.links.unlink(ANN.identity, IDP1, None, event())
+    stores.advance(2 * MINUTE)
+    row = stores.links.settle_superseded(old, provider(), tokens("late", "refresh-late"))
+    assert row is not None
+    stores.outbox.done(row)
+    stores.advance(LAPSE)
+    with pytest.raises(ProviderUnavailable):
+        stores.links.attach(new_link(elapsed=MINUTE), event())
+    assert stores.links.attach(new_link(), event()).state is LinkState.ACTIVE
+
+
+def test_unlinking_ends_no_grant_of_another_client_account_or_kind(stores: Harness) -> None:
+    stores.links.attach(new_link(BOB), event())
+    stores.links.unlink(BOB.identity, IDP1, None, event())
+    stores.advance(MINUTE)
+    other, apart = provider(client_id="client-2"), provider(revokes_grant=False)
+    stores.links.attach(new_link(elapsed=2 * MINUTE, who=account("second")), event())
+    stores.links.attach(new_link(CAT, elapsed=2 * MINUTE, at=apart), event())
+    stores.links.unlink(CAT.identity, IDP1, None, event())
+    stores.links.attach(new_link(DAN, elapsed=2 * MINUTE, at=other), event())
+
+
+def test_no_link_is_made_while_a_token_of_anothers_link_to_the_account_is_being_revoked(stores: Harness) -> None:
+    stores.links.attach(new_link(BOB), event())
+    (gone,) = stores.links.unlink(BOB.identity, IDP1, None, event())
+    assert gone.debt is not None
+    stores.outbox.claim(gone.debt.id, MINUTE)
+    with pytest.raises(ProviderUnavailable):
+        stores.links.attach(new_link(), event())
+    stores.links.attach(new_link(who=account("second")), event())
+    stores.advance(2 * MINUTE)
+    assert stores.links.attach(new_link(), event()).state is LinkState.ACTIVE
+    assert owed_tokens(stores) == ["refresh-1"]
+
+
 def test_a_link_that_is_there_takes_new_tokens_whatever_is_being_revoked(stores: Harness) -> None:
     stores.links.attach(new_link(), event())
     other = account("another")
@@ -369,6 +421,32 @@ def test_linking_keeps_what_failed_linkings_left_where_that_ends_one_token(store
     stores.outbox.queue_revocation(at, ANN.identity, Secret("stray"))
     stores.links.attach(new_link(at=at), event())
     assert owed_tokens(stores) == ["stray"]
+
+
+def test_a_token_that_is_received_again_is_not_revoked_any_more(stores: Harness) -> None:
+    at = provider(revokes_grant=False)
+    stores.users.remember(ANN)
+    stores.outbox.queue_revocation(at, ANN.identity, Secret("refresh-2"))
+    stores.outbox.queue_revocation(at, ANN.identity, Secret("refresh-3"))
+    stores.links.attach(new_link(at=at), event())
+    stores.links.unlink(ANN.identity, IDP1, None, event())
+    stores.links.attach(new_link(at=at), event())
+    assert owed_tokens(stores) == ["refresh-2", "refresh-3"]
+    stores.advance(2 * MINUTE)
+    stores.links.attach(relinking(provider=at), event())
+    assert owed_tokens(stores) == ["refresh-1", "refresh-3"]
+
+
+def test_no_link_is_made_of_a_token_that_is_just_being_revoked(stores: Harness) -> None:
+    at = provider(revokes_grant=False)
+    stores.links.attach(new_link(at=at), event())
+    (gone,) = stores.links.unlink(ANN.identity, IDP1, None, event())
+    assert gone.debt is not None
+    stores.outbox.claim(gone.debt.id, MINUTE)
+    with pytest.raises(ProviderUnavailable):
+        stores.links.attach(new_link(at=at), event())
+    stores.advance(2 * MINUTE)
+    assert owed_tokens(stores) == ["refresh-1"]
 
 
 def test_linking_again_keeps_revocations_that_end_one_token(stores: Harness) -> None:

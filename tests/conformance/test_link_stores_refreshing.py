@@ -244,7 +244,7 @@ def test_a_stale_fence_never_overwrites(stores: Harness, link: Link) -> None:
     save(stores, taken(stores, link, "node-2"))
     before = held(stores)
     assert save(stores, stale, tokens("stale", "stale")) is None
-    assert not stores.links.save_rotation(stale, provider(), Secret("stale"), Failure("odd", timedelta()))
+    assert not stores.links.save_rotation(stale, provider(), Secret("stale"), ZERO, Failure("odd", ZERO))
     after = held(stores)
     assert (after.link, after.token) == (before.link, before.token)
     assert taken(stores, after.link).refresh_token == Secret("refresh-2")
@@ -276,7 +276,8 @@ def test_a_missed_fence_writes_no_event(stores: Harness, link: Link) -> None:
 
 def test_a_rotation_that_came_alone_is_kept(stores: Harness, link: Link) -> None:
     before = held(stores)
-    assert stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"), Failure("odd", timedelta()))
+    failure = Failure("odd", ZERO)
+    assert stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"), ZERO, failure)
     now = held(stores)
     assert (now.link.version, now.link.lease_until, now.token) == (2, None, before.token)
     assert taken(stores, now.link).refresh_token == Secret("refresh-2")
@@ -284,7 +285,7 @@ def test_a_rotation_that_came_alone_is_kept(stores: Harness, link: Link) -> None
 
 def test_a_rotation_that_came_alone_is_a_failure_and_rests_the_link(stores: Harness, link: Link) -> None:
     failure = Failure("no-access-token", timedelta(minutes=1))
-    stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"), failure)
+    stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"), ZERO, failure)
     now = held(stores).link
     assert (now.fail_count, now.last_error, now.state) == (1, "no-access-token", LinkState.ACTIVE)
     assert stores.links.take_lease(now, "node-1", LENGTH) is None
@@ -307,6 +308,24 @@ def test_the_replaced_token_is_kept_for_the_grace_only(stores: Harness, link: Li
     at = provider(rotation=Rotation(RotationKind.GRACE, timedelta(seconds=30)))
     save(stores, taken(stores, link), at=at)
     stores.advance(timedelta(seconds=31))
+    assert taken(stores, held(stores).link).previous_token is None
+
+
+def test_the_grace_of_the_replaced_token_counts_from_its_use_and_not_from_saving(stores: Harness, link: Link) -> None:
+    at, late = provider(rotation=Rotation(RotationKind.GRACE, timedelta(seconds=30))), timedelta(seconds=20)
+    save(stores, taken(stores, link), at=at, elapsed=late)
+    failure = Failure("odd", ZERO)
+    assert stores.links.save_rotation(taken(stores, held(stores).link), at, Secret("refresh-3"), late, failure)
+    lease = taken(stores, held(stores).link)
+    assert lease.previous_token == Secret("refresh-2")
+    stores.links.release_lease(lease, None)
+    stores.advance(timedelta(seconds=11))
+    assert taken(stores, held(stores).link).previous_token is None
+
+
+def test_a_replaced_token_whose_grace_is_over_is_not_kept(stores: Harness, link: Link) -> None:
+    at = provider(rotation=Rotation(RotationKind.GRACE, timedelta(seconds=30)))
+    save(stores, taken(stores, link), at=at, elapsed=timedelta(seconds=30))
     assert taken(stores, held(stores).link).previous_token is None
 
 

@@ -8,7 +8,18 @@ from datetime import timedelta
 import pytest
 
 from support.harness import ANN, ZERO, Harness, event, in_parallel, new_link, provider, tokens
-from tokenstore.core.model import ACCOUNT_CHANGED, Account, Asked, Doubt, Lease, Link, LinkState, Profile, ProviderId
+from tokenstore.core.model import (
+    ACCOUNT_CHANGED,
+    Account,
+    Asked,
+    Doubt,
+    Lease,
+    Link,
+    LinkState,
+    Profile,
+    ProviderId,
+    Respect,
+)
 from tokenstore.core.ports import Base, Failure
 from tokenstore.core.refusals import MassRefusal, Refusal, Verdict
 from tokenstore.core.secret import Secret
@@ -145,7 +156,8 @@ def test_an_unanswered_request_leaves_the_link_in_doubt_until_it_is_granted(stor
 
 def test_a_rotated_token_that_was_kept_ends_the_doubt(stores: Harness, link: Link) -> None:
     stores.links.release_lease(taken(stores, link), Failure("reset", ZERO, doubt=Doubt.UNANSWERED))
-    assert stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"), Failure("odd", ZERO))
+    failure = Failure("odd", ZERO)
+    assert stores.links.save_rotation(taken(stores, link), provider(), Secret("refresh-2"), ZERO, failure)
     assert held(stores, link).link.doubt is None
 
 
@@ -159,16 +171,23 @@ def test_a_link_that_breaks_in_doubt_is_lost(stores: Harness, link: Link) -> Non
 def test_another_nodes_lease_is_respected_for_longer_if_that_is_wanted(stores: Harness, link: Link) -> None:
     taken(stores, link, "node-1/a")
     stores.advance(LENGTH + SECOND)
-    assert stores.links.take_lease(link, "node-2/a", LENGTH, MINUTE) is None
-    assert stores.links.take_lease(link, "node/a", LENGTH, MINUTE) is None
+    assert stores.links.take_lease(link, "node-2/a", LENGTH, Respect(MINUTE)) is None
+    assert stores.links.take_lease(link, "node/a", LENGTH, Respect(MINUTE)) is None
     stores.advance(MINUTE)
-    assert stores.links.take_lease(link, "node-2/a", LENGTH, MINUTE) is not None
+    assert stores.links.take_lease(link, "node-2/a", LENGTH, Respect(MINUTE)) is not None
+
+
+def test_another_nodes_lease_may_be_respected_only_from_some_time_after_its_end_on(stores: Harness, link: Link) -> None:
+    taken(stores, link, "node-1/a")
+    stores.advance(LENGTH + SECOND)
+    assert stores.links.take_lease(link, "node-2/a", LENGTH, Respect(MINUTE, but_first=SECOND)) is None
+    assert stores.links.take_lease(link, "node-2/a", LENGTH, Respect(MINUTE, but_first=10 * SECOND)) is not None
 
 
 def test_a_nodes_own_lease_is_taken_over_when_it_ends(stores: Harness, link: Link) -> None:
     taken(stores, link, "node_1/a")
     stores.advance(LENGTH + SECOND)
-    assert stores.links.take_lease(link, "node_1/b", LENGTH, MINUTE) is not None
+    assert stores.links.take_lease(link, "node_1/b", LENGTH, Respect(MINUTE)) is not None
 
 
 def test_a_link_is_found_by_its_id_alone_be_it_gone(stores: Harness, link: Link) -> None:

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from support.harness import ANN, BOB, Harness, account, event, in_parallel, new_link, provider
-from tokenstore.core.model import Account, Provider, ProviderId
+from support.harness import ANN, BOB, Harness, account, event, in_parallel, new_link, provider, tokens
+from tokenstore.core.model import Account, Profile, Provider, ProviderId
+from tokenstore.core.ports import Waiting
 from tokenstore.core.secret import Secret
 
 MINUTE = timedelta(minutes=1)
@@ -124,6 +125,72 @@ def test_an_unlinked_link_has_no_grant_to_protect(stores: Harness) -> None:
     link = stores.links.attach(new_link(), event())
     stores.links.unlink(ANN.identity, None, link.id, event())
     queued(stores, who=account())
+
+
+def unlinked(stores: Harness, at: Provider | None = None) -> UUID:
+    """The row of Ann's link that is no more."""
+    stores.links.attach(new_link(at=at), event())
+    (gone,) = stores.links.unlink(ANN.identity, (at or provider()).id, None, event())
+    assert gone.debt is not None
+    return gone.debt.id
+
+
+def test_a_token_of_an_account_that_nobody_else_has_linked_shares_no_grant(stores: Harness) -> None:
+    row = unlinked(stores)
+    stores.links.attach(new_link(BOB, who=account("second")), event())
+    stores.links.attach(new_link(BOB, at=provider("idp2"), who=account()), event())
+    assert not stores.outbox.is_shared(row)
+    assert not stores.outbox.is_shared(uuid4())
+
+
+def test_a_token_of_an_account_that_another_user_has_linked_shares_the_grant_until_that_is_unlinked(
+    stores: Harness,
+) -> None:
+    stores.links.attach(new_link(BOB), event())
+    row = unlinked(stores)
+    assert stores.outbox.is_shared(row)
+    stores.links.unlink(BOB.identity, provider().id, None, event())
+    assert not stores.outbox.is_shared(row)
+
+
+def test_a_token_of_another_client_shares_no_grant(stores: Harness) -> None:
+    stores.links.attach(new_link(BOB, at=provider(client_id="client-2")), event())
+    assert not stores.outbox.is_shared(unlinked(stores))
+
+
+def a_question(user: Profile = ANN, at: str = "idp1") -> Waiting:
+    """What waits for somebody's word."""
+    return Waiting(
+        uuid4(),
+        user.identity,
+        ProviderId(at),
+        "client-1",
+        account(),
+        tokens(),
+        frozenset(),
+        timedelta(),
+        "/",
+        False,
+        None,
+    )
+
+
+def test_what_a_failed_linking_left_may_share_the_grant_of_what_waits_for_the_user(stores: Harness) -> None:
+    stores.users.remember(ANN)
+    row = queued(stores)
+    stores.waiting.save(a_question(), "browser-1", 10 * MINUTE, event())
+    assert stores.outbox.is_shared(row)
+    stores.advance(11 * MINUTE)
+    assert not stores.outbox.is_shared(row)
+
+
+def test_what_waits_for_others_or_elsewhere_shares_no_grant(stores: Harness) -> None:
+    for user in (ANN, BOB):
+        stores.users.remember(user)
+    row = queued(stores)
+    stores.waiting.save(a_question(BOB), "browser-2", 10 * MINUTE, event())
+    stores.waiting.save(a_question(at="idp2"), "browser-1", 10 * MINUTE, event())
+    assert not stores.outbox.is_shared(row)
 
 
 def test_due_rows_are_claimed_oldest_first_and_no_more_than_wanted(stores: Harness) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import delete, select, update
 
+from support.fake_provider import FakeProviderClient
 from support.harness import (
     ANN,
     BOB,
@@ -26,15 +28,21 @@ from support.harness import (
     tokens,
 )
 from support.stores import sql_stores
+from support.tallies import Tallies
 from tokenstore.core.lessons import Fact
-from tokenstore.core.model import Asked, Link, LinkState, Profile, ProviderId, Rotation, RotationKind
+from tokenstore.core.model import Asked, Doubt, Link, LinkState, Profile, ProviderId, Rotation, RotationKind
 from tokenstore.core.ports import Failure, Waiting
+from tokenstore.core.refresh import Keeping, Recovery, Replayed, Timing
 from tokenstore.core.refusals import MassRefusal
+from tokenstore.core.registry import Registry
+from tokenstore.core.revocation import Revoker
 from tokenstore.core.secret import Secret
+from tokenstore.core.spool import Spooled
 from tokenstore.store.provider_admin import Held, ProviderAdmin
 from tokenstore.store.provider_facts import SqlProviderFacts
 from tokenstore.store.quarantine import SqlQuarantine, impose
 from tokenstore.store.renaming import Fate, ProviderRenaming
+from tokenstore.store.spool import FileSpool
 from tokenstore.store.tables import link as link_table
 from tokenstore.store.tables import link_attempt, metadata, outbox, vault_key
 from tokenstore.store.waiting import SqlWaitingStore
@@ -250,6 +258,54 @@ def test_a_late_refresh_of_before_is_kept_as_the_previous_token(stores: SqlHarne
     assert stores.links.save_refreshed(lease, AT_OLD, late, Asked(), ZERO, event()) is None
     assert stores.links.settle_superseded(lease.link, AT_OLD, late) is None
     assert refresh(stores, link) == ("second refresh of s-1", "late refresh")
+
+
+def test_an_answer_that_waited_in_a_spool_is_saved_after_the_renaming(stores: SqlHarness, tmp_path: Path) -> None:
+    link = linked(stores)
+    lease = stores.links.take_lease(stores.links.standings(ANN.identity)[0].link, "dead/one", LENGTH)
+    assert lease is not None
+    spool, now = FileSpool(tmp_path, stores.stores.vault), datetime.now(UTC)
+    place = spool.reserve(lease.link)
+    place.keep(Spooled(link.id, lease.version, Asked(), tokens("waited", "refresh that waited"), now))
+    place.close()
+    stores.advance(timedelta(minutes=1))
+    rename(stores)
+    assert recovery(stores, FileSpool(tmp_path, stores.stores.vault)).replay_all() == Replayed(saved=1, left=0)
+    assert token_of(stores, link) == "waited"
+    assert refresh(stores, link) == ("refresh that waited", None)
+
+
+def recovery(stores: SqlHarness, spool: FileSpool) -> Recovery:
+    """As after the start under the new id, at a provider that takes no token twice."""
+    strict = provider("idp2")
+    registry, client = Registry([strict]), FakeProviderClient()
+    keeping = Keeping(stores.links, Revoker(registry, stores.outbox, client), Tallies(), Timing())
+    return Recovery(registry, stores.links, spool, keeping)
+
+
+def test_a_lease_that_was_not_given_back_leaves_doubt_after_the_renaming_too(stores: SqlHarness) -> None:
+    link = linked(stores)
+    stores.links.take_lease(stores.links.standings(ANN.identity)[0].link, "dead/one", LENGTH)
+    stores.advance(timedelta(minutes=1))
+    rename(stores)
+    holding = stores.links.read(ANN.identity, NEW, link.id, PLAIN)
+    assert holding is not None
+    lease = stores.links.take_lease(holding.link, "other/two", LENGTH)
+    assert lease is not None
+    assert lease.link.doubt is Doubt.INTERRUPTED
+
+
+def test_who_held_a_lease_under_the_old_id_saves_and_takes_nothing_under_the_new(stores: SqlHarness) -> None:
+    linked(stores)
+    before = stores.links.standings(ANN.identity)[0].link
+    lease = stores.links.take_lease(before, "me", LENGTH)
+    assert lease is not None
+    stores.advance(timedelta(minutes=1))
+    rename(stores)
+    late = stores.links.save_refreshed(lease, AT_OLD, tokens("late", "late refresh"), Asked(), ZERO, event())
+    rotated = stores.links.save_rotation(lease, AT_OLD, Secret("late refresh"), ZERO, Failure("odd", ZERO))
+    taken = stores.links.take_lease(before, "other", LENGTH)
+    assert (late, rotated, stores.links.renew_lease(lease, LENGTH), taken) == (None, False, False, None)
 
 
 def test_a_link_that_cannot_be_opened_stays_where_it_is(stores: SqlHarness) -> None:

@@ -156,14 +156,15 @@ def test_after_its_time_it_can_only_be_given_up(stores: Harness) -> None:
     assert stores.events()[1:] == [("link.refused", "idp1", None)]
 
 
-def test_what_a_user_has_waiting_at_a_provider_is_given_up_before_its_time(stores: Harness) -> None:
-    saved, elsewhere = a_waiting(), replace(a_waiting(), provider_id=ProviderId("idp2"))
-    stores.waiting.save(saved, HERE, 10 * MINUTE, ASKED)
-    stores.waiting.save(elsewhere, HERE, 10 * MINUTE, ASKED)
-    assert list(stores.waiting.give_up_of(BOB.identity, IDP1, ALL, NO)) == []
-    assert [one.provider_id for one in stores.waiting.give_up_of(ANN.identity, IDP1, ALL, NO)] == [IDP1]
+def test_what_else_a_user_has_waiting_at_a_provider_is_given_up_before_its_time(stores: Harness) -> None:
+    saved, elsewhere, last = a_waiting(), replace(a_waiting(), provider_id=ProviderId("idp2")), a_waiting()
+    for one in (saved, elsewhere, last):
+        stores.waiting.save(one, HERE, 10 * MINUTE, ASKED)
+    assert list(stores.waiting.give_up_before(replace(last, user=BOB.identity), ALL, NO)) == []
+    assert [one.provider_id for one in stores.waiting.give_up_before(last, ALL, NO)] == [IDP1]
     assert stores.waiting.find(saved.id, ANN.identity, HERE) is None
     assert stores.waiting.find(elsewhere.id, ANN.identity, HERE) is not None
+    assert stores.waiting.find(last.id, ANN.identity, HERE) is not None
 
 
 def test_ones_own_is_given_up_whatever_others_left(stores: Harness) -> None:
@@ -172,7 +173,7 @@ def test_ones_own_is_given_up_whatever_others_left(stores: Harness) -> None:
     stores.advance(2 * MINUTE)
     saved = a_waiting()
     stores.waiting.save(saved, HERE, 10 * MINUTE, ASKED)
-    assert len(stores.waiting.give_up_of(ANN.identity, IDP1, ALL, NO)) == 1
+    assert len(stores.waiting.give_up_before(a_waiting(), ALL, NO)) == 1
     assert not waits(stores, saved)
     assert len(stores.owed()) == 1
 

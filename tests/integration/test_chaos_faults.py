@@ -13,6 +13,7 @@ from chaos.nodes import losing
 from chaos.refusals import refusing
 from chaos.relinks import relinking
 from chaos.unlinks import interleaving
+from demo.config import Rotation
 from demo.knobs import Fault
 from support.chaos import without_deviation
 from support.postgres import running_postgres
@@ -65,6 +66,9 @@ def test_no_reader_gets_a_token_from_before_an_unlinking(sqlite_url: str, tmp_pa
         without_deviation(trial, [0])
 
 
-def test_the_answer_in_the_spool_of_a_dead_machine_is_waited_for(postgres_url: str, tmp_path: Path) -> None:
-    with losing(postgres_url, tmp_path, rotation="strict") as trial:
+@pytest.mark.parametrize("rotation", ["strict", "grace"])
+def test_the_answer_in_the_spool_of_a_dead_machine_is_waited_for(
+    postgres_url: str, tmp_path: Path, rotation: Rotation
+) -> None:
+    with losing(postgres_url, tmp_path, rotation=rotation, grace=3) as trial:
         without_deviation(trial, [0])

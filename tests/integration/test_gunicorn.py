@@ -24,7 +24,11 @@ from demo.knobs import Fault
 from demo.store import StoreProcess, environment, own_settings, running_store
 from demo.world import World
 from support.store import API, Store
+from support.tallies import Tallies
 from support.waiting import eventually
+from tokenstore.composing.providers import make_providers
+from tokenstore.config import load
+from tokenstore.core.places import Places
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -139,6 +143,20 @@ def test_nothing_is_left_where_no_server_begins(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
         assert process.wait(60) != 0
     assert metric_folders(process.pid) == []
+
+
+@pytest.mark.parametrize(("variables", "threads"), [({}, 8), ({"TOKENSTORE_REQUEST_THREADS": "3"}, 3)])
+def test_server_and_store_read_one_number_of_threads(
+    variables: dict[str, str], threads: int, tmp_path: Path, sqlite_url: str
+) -> None:
+    command = [sys.executable, "-m", "gunicorn", "--config", str(CONFIG), "--print-config", "no.such.module"]
+    env = environment({}) | variables
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    settings = own_settings("http://127.0.0.1:5000", sqlite_url) | {"DEVELOPMENT": True, "INSTANCE_PATH": str(tmp_path)}
+    places = make_providers(load(settings, variables), Tallies()).places
+
+    assert re.findall(r"^threads +=? *(\d+)$", done.stdout, re.MULTILINE) == [str(threads)]
+    assert (places.most, places.most_in_all) == (Places(threads).most, Places(threads).most_in_all)
 
 
 def test_gunicorns_own_lines_are_whole_without_our_configuration(sqlite_url: str, tmp_path: Path) -> None:

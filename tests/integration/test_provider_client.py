@@ -21,6 +21,7 @@ from support.issuing import NOW, RSA, id_claims, make_attempt, make_provider, pu
 from support.relying_party import CALLBACK, demo_config
 from tokenstore.core.model import (
     ACCOUNT_CHANGED,
+    ISSUER_CHANGED,
     Account,
     Asked,
     Attempt,
@@ -225,7 +226,19 @@ def test_a_refresh_that_brings_tokens_of_another_account_hands_them_over_and_is_
     assert outcome.code == ACCOUNT_CHANGED
     assert outcome.received is not None
     assert outcome.received.refresh_token is not None
+    assert outcome.account == Account(linking.server.issuer, linking.server.config.accounts[0].subject)
     assert linking.server.state.live_refresh_tokens() == [outcome.received.refresh_token.reveal()]
+
+
+def test_a_refresh_by_another_issuer_hands_the_token_over_to_be_kept(linking: Linking) -> None:
+    tokens = linking.tokens()
+    assert tokens.refresh_token is not None
+    renamed = Account("https://former.example", linking.server.config.accounts[0].subject)
+    outcome = linking.client.refresh(linking.provider, tokens.refresh_token, Asked(), frozenset(), renamed)
+    assert isinstance(outcome, Misconfigured)
+    assert outcome.code == ISSUER_CHANGED
+    assert outcome.refresh_token is not None
+    assert linking.server.state.live_refresh_tokens() == [outcome.refresh_token.reveal()]
 
 
 def test_revoking_ends_the_grant(linking: Linking) -> None:
@@ -432,6 +445,26 @@ def test_metadata_that_cannot_be_had_fail_a_revocation_and_hide_the_logout(clien
         provider = make_provider(endpoints=Endpoints(), discovery_url=server.url + WELL_KNOWN, issuer=server.url)
         assert client.revoke(provider, Secret("t")) is RevocationResult.FAILED
         assert client.end_session_url(provider, None, "/") is None
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(5, True), (7, False)])
+def test_metadata_that_took_too_long_to_come_leaves_no_time_to_revoke(seconds: float, sent: bool) -> None:
+    now = [1000.0]
+
+    def metadata(_: Received) -> bytes:
+        now[0] += seconds
+        return http(as_json({"issuer": server.url, "revocation_endpoint": f"{server.url}/revoke"}))
+
+    policy = AddressPolicy()
+    transport = Transport(policy, timeouts=Timeouts(connect=1, read=1.5, deadline=3))
+    discovery = Discovery(transport, policy)
+    client = HttpProviderClient(transport, discovery, KeySets(transport, discovery), clock=lambda: now[0])
+    with HostileServer(routes({WELL_KNOWN: metadata, "/revoke": http()})) as server:
+        found = make_provider(issuer=server.url, endpoints=Endpoints(), discovery_url=server.url + WELL_KNOWN)
+        results = [client.revoke(found, Secret("refresh-1")) for _ in range(2)]
+        client.close()
+    confirmed = RevocationResult.CONFIRMED
+    assert results == [confirmed if sent else RevocationResult.FAILED, confirmed]
 
 
 @pytest.mark.parametrize(("seconds", "sent"), [(5, True), (7, False)])

@@ -12,7 +12,7 @@ from support.fake_provider import FakeProviderClient
 from support.fake_spool import FakeSpool
 from support.fakes import FakeStores, LinkRow, fake_stores
 from support.tallies import Tallies
-from tokenstore.core.flight import THREADS, Flights
+from tokenstore.core.flight import Flights
 from tokenstore.core.model import (
     AccessToken,
     Account,
@@ -32,6 +32,7 @@ from tokenstore.core.model import (
     RotationKind,
     TokenSet,
 )
+from tokenstore.core.places import Places
 from tokenstore.core.policy import Policy
 from tokenstore.core.ports import LinkStore, NewLink
 from tokenstore.core.refresh import Calling, Errand, Keeping, Recovery, Refresher, Timing
@@ -111,7 +112,7 @@ class World:
         self.metrics = Tallies()
         self.used = UsedNotes()
         self.usage = Usage(self.used)
-        self.flights: TokenFlights = Flights(self.metrics, threads=THREADS)
+        self.flights: TokenFlights = Flights(self.metrics, Places())
         self.gate = FakeGate()
         self.spool = FakeSpool()
 

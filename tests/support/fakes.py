@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from tokenstore.core.lessons import Fact
 from tokenstore.core.model import (
+    NO_RESPECT,
     AccessToken,
     Account,
     Asked,
@@ -33,6 +34,7 @@ from tokenstore.core.model import (
     Profile,
     Provider,
     ProviderId,
+    Respect,
     RotationKind,
     TokenSet,
     UserId,
@@ -83,7 +85,10 @@ class UserRow:
 
 @dataclass(slots=True)
 class LinkRow:
-    """A link with its secrets. `unopenable`: as if the vault had lost the key of this row."""
+    """A link with its secrets. `unopenable`: as if the vault had lost the key of this row.
+
+    `let_go_at`: when a token of it was queued for revocation last, since it was unlinked.
+    """
 
     link: Link
     refresh_token: Secret | None
@@ -93,6 +98,7 @@ class LinkRow:
     previous_until: datetime | None = None
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     unopenable: bool = False
+    let_go_at: datetime | None = None
 
     def previous_at(self, now: datetime) -> Secret | None:
         """The previous refresh token while it may live."""
@@ -248,23 +254,29 @@ class FakeDatabase:
         key = (account.issuer, account.subject)
         return any((link.account.issuer, link.account.subject) == key for link in at_client)
 
-    def drop_revocations(self, link: Link) -> None:
-        """Forget what is owed for the grant of a link."""
-        for outbox_id, row in list(self.outbox.items()):
-            stray = row.stray and row.user_id == link.user_id
-            pending = row.pending
-            at_client = (pending.provider_id, pending.client_id) == (link.provider_id, link.client_id)
-            if at_client and (stray or row.link_id == link.id):
-                del self.outbox[outbox_id]
-
-    def revoking(self, provider: Provider, user_id: UserId, link_id: LinkId | None) -> bool:
-        """Whether a token is just being revoked that may be of this link's grant, or of one that is not made yet."""
-        return any(
-            row.claimed_at(self.clock.now)
-            and (row.pending.provider_id, row.pending.client_id) == (provider.id, provider.client_id)
-            and (row.user_id == user_id if row.stray else link_id is not None and row.link_id == link_id)
+    def owed_of(self, user_id: UserId, link_id: LinkId | None, at: Provider) -> list[OutboxRow]:
+        """What is owed for a link and for what the user's failed linkings left there."""
+        return [
+            row
             for row in self.outbox.values()
-        )
+            if (row.pending.provider_id, row.pending.client_id) == (at.id, at.client_id)
+            and (row.user_id == user_id if row.stray else link_id is not None and row.link_id == link_id)
+        ]
+
+    def is_ending(self, new: NewLink, user_id: UserId, link_id: LinkId | None) -> bool:
+        """Whether what is being revoked, or was since it came, may have ended the grant of what no link is made of."""
+        gone = [row for row in self.of_account(new.provider, new.account) if row.link.state is LinkState.REVOKED]
+        came = self.clock.now - new.elapsed
+        ended = any(row.let_go_at is not None and row.let_go_at > came for row in gone)
+        theirs = [row for row in self.outbox.values() if row.link_id in {one.link.id for one in gone}]
+        claimed = [*theirs, *self.owed_of(user_id, link_id, new.provider)]
+        return ended or any(row.claimed_at(self.clock.now) for row in claimed)
+
+    def of_account(self, at: Provider, account: Account) -> list[LinkRow]:
+        """The links to an account with this client, revoked ones, too."""
+        return [
+            row for row in self.links.values() if _is_at(row.link, at, account) and row.link.client_id == at.client_id
+        ]
 
 
 class FakeUserStore:
@@ -317,7 +329,7 @@ class FakeLinkStore:
                 Standing(link, token is not None, token.expires_at if token else None, now) for link, token in plain
             ]
 
-    def take_lease(self, link: Link, owner: str, length: timedelta, patience: timedelta = timedelta()) -> Lease | None:
+    def take_lease(self, link: Link, owner: str, length: timedelta, respect: Respect = NO_RESPECT) -> Lease | None:
         with self._db.transaction() as now:
             row = self._db.links.get(link.id)
             if row is None or row.link.version != link.version or row.refresh_token is None:
@@ -326,8 +338,12 @@ class FakeLinkStore:
             if at.state not in {LinkState.ACTIVE, LinkState.SUSPECT} or self._db.is_disabled(at.user_id):
                 return None
             if row.lease_owner is not None and row.lease_owner.startswith(owner.partition("/")[0] + "/"):
-                patience = timedelta()
-            if (at.lease_until and at.lease_until >= now - patience) or (at.next_try_at and at.next_try_at > now):
+                respect = NO_RESPECT
+            if at.lease_until is not None and (
+                at.lease_until >= now or now - respect.length <= at.lease_until <= now - respect.but_first
+            ):
+                return None
+            if at.next_try_at is not None and at.next_try_at > now:
                 return None
             _open(row)
             if not self._db.may_be_tried(at.provider_id):
@@ -368,7 +384,7 @@ class FakeLinkStore:
                 return None
             issued = now - elapsed
             if tokens.refresh_token is not None:
-                self._rotate(row, lease, provider, tokens.refresh_token, now)
+                self._rotate(row, lease, provider, tokens.refresh_token, issued)
             self._advance(row)
             granted = tokens.scopes if asked.nothing and tokens.scopes is not None else row.link.scopes_granted
             row.link = replace(
@@ -390,12 +406,14 @@ class FakeLinkStore:
             self._db.events.append(replace(event, provider_id=row.link.provider_id, link_id=row.link.id))
             return token
 
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
+    def save_rotation(
+        self, lease: Lease, provider: Provider, refresh_token: Secret, elapsed: timedelta, failure: Failure
+    ) -> bool:
         with self._db.transaction() as now:
             row = self._fenced(lease)
             if row is None:
                 return False
-            self._rotate(row, lease, provider, refresh_token, now)
+            self._rotate(row, lease, provider, refresh_token, now - elapsed)
             self._advance(row)
             row.link = _failed(replace(row.link, refresh_expires_at=None, doubt=None), failure, now)
             return True
@@ -408,6 +426,8 @@ class FakeLinkStore:
             if row is None:
                 shared = provider.revokes_grant and self._db.may_share_grant(*at, held.user_id, held.account)
                 return None if shared else self._db.queue(*at, owed, None, held.user_id)
+            if row.link.state is LinkState.REVOKED:
+                row.let_go_at = now
             if row.link.state is LinkState.REVOKED or row.link.client_id != held.client_id:
                 return self._db.queue(*at, owed, held.id, held.user_id)
             if late is not None and late != row.refresh_token:
@@ -494,9 +514,17 @@ class FakeLinkStore:
             others = any(r.link.state is not LinkState.REVOKED for r in at_provider)
             if is_new and others and not new.provider.multi_account:
                 raise OnlyOneAccount
-            revokes = is_new and new.provider.revokes_grant
-            if revokes and self._db.revoking(new.provider, user_id, row.link.id if row else None):
+            link_id = row.link.id if row else None
+            if is_new and new.provider.revokes_grant and self._db.is_ending(new, user_id, link_id):
                 raise being_revoked()
+            received = (new.tokens.refresh_token, new.tokens.access_token)
+            owed = self._db.owed_of(user_id, link_id, new.provider)
+            if not new.provider.revokes_grant:
+                owed = [one for one in owed if one.pending.token in received]
+                if any(one.claimed_at(now) for one in owed):
+                    raise being_revoked()
+            for one in owed:
+                del self._db.outbox[one.pending.id]
             self._end_waiting(new, now)
             shared = self._shared(user_id, new) if is_new else []
             if row is None:
@@ -514,8 +542,6 @@ class FakeLinkStore:
                 refresh_expires_at=_refresh_end(row.link.refresh_expires_at, new.tokens, issued),
             )
             row.tokens = {**_others(new.tokens, issued), Asked().variant: _access_token(new.tokens, granted, issued)}
-            if new.provider.revokes_grant:
-                self._db.drop_revocations(row.link)
             self._db.events.append(replace(event, provider_id=new.provider.id, link_id=row.link.id))
             for link in [*shared, *([row.link] if shared else [])]:
                 owner = self._db.owner(link)
@@ -569,7 +595,7 @@ class FakeLinkStore:
             self._db.queue(link.provider_id, link.client_id, previous, link.id, link.user_id)
         self._advance(row)
         row.refresh_token = row.previous_token = row.previous_until = None
-        row.tokens = {}
+        row.tokens, row.let_go_at = {}, now
         row.link = replace(
             row.link,
             state=LinkState.REVOKED,
@@ -653,13 +679,13 @@ class FakeLinkStore:
         row.link = replace(row.link, version=row.link.version + 1, state=LinkState.ACTIVE, lease_until=None)
 
     @staticmethod
-    def _rotate(row: LinkRow, lease: Lease, provider: Provider, refresh_token: Secret, now: datetime) -> None:
+    def _rotate(row: LinkRow, lease: Lease, provider: Provider, refresh_token: Secret, used: datetime) -> None:
         row.refresh_token = refresh_token
         row.previous_token = row.previous_until = None
         kind, grace = provider.rotation.kind, provider.rotation.grace
         if kind in {RotationKind.KEEP_OLD, RotationKind.GRACE}:
             keep = min(grace, LONGEST_GRACE) if kind is RotationKind.GRACE else LONGEST_GRACE
-            row.previous_token, row.previous_until = lease.refresh_token, now + keep
+            row.previous_token, row.previous_until = lease.refresh_token, used + keep
 
 
 class FakeAttemptStore:
@@ -733,12 +759,11 @@ class FakeWaitingStore:
             owed = waiting.tokens.refresh_token or waiting.tokens.access_token
             return [Debt(self._db.queue(*at, owed, None, user_id), waiting.provider_id)]
 
-    def give_up_of(
-        self, user: Identity, provider_id: ProviderId, apart: Collection[ProviderId], event: AuditEvent
-    ) -> Sequence[Debt]:
+    def give_up_before(self, waiting: Waiting, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
+        key = (waiting.user, waiting.provider_id)
         with self._db.transaction():
-            waiting = [row.waiting for row in self._db.waiting.values()]
-            theirs = [one.id for one in waiting if (one.user, one.provider_id) == (user, provider_id)]
+            others = [row.waiting for row in self._db.waiting.values() if row.waiting.id != waiting.id]
+            theirs = [one.id for one in others if (one.user, one.provider_id) == key]
             return [debt for one in theirs for debt in self.give_up(one, apart, event) or ()]
 
     def give_up_stale(self, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
@@ -833,6 +858,19 @@ class FakeOutbox:
             row = self._db.outbox.get(outbox_id)
             if row is not None:
                 row.pending, row.lease_until = replace(row.pending, token=token), now + length
+
+    def is_shared(self, outbox_id: UUID) -> bool:
+        with self._db.transaction() as now:
+            row = self._db.outbox.get(outbox_id)
+            if row is None:
+                return False
+            at = (row.pending.provider_id, row.pending.client_id)
+            waiting = [one for one in self._db.waiting.values() if one.expires_at > now]
+            asked = [(self._db.users[one.waiting.user].id, one.waiting.provider_id) for one in waiting]
+            if row.stray:
+                return (row.user_id, at[0]) in asked
+            held = self._db.links.get(row.link_id) if row.link_id else None
+            return held is not None and self._db.may_share_grant(*at, row.user_id, held.link.account)
 
     def done(self, outbox_id: UUID) -> None:
         with self._db.transaction():

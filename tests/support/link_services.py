@@ -13,6 +13,7 @@ from tokenstore.core.completing import CompletionService
 from tokenstore.core.confirming import ConfirmationService
 from tokenstore.core.linking import LinkingService
 from tokenstore.core.model import Provider
+from tokenstore.core.places import Places
 from tokenstore.core.policy import Policy
 from tokenstore.core.ports import LinkStore, ProviderClient, ProviderFacts
 from tokenstore.core.registry import Registry
@@ -40,17 +41,19 @@ def link_services(
     *,
     policy: Policy | None = None,
     links: LinkStore | None = None,
+    places: Places | None = None,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> LinkServices:
     """The services for one provider; `links` in place of those of the stores."""
     registry, policy, links = Registry([provider]), policy or Policy(), links or stores.links
-    revoker = Revoker(registry, stores.outbox, client, patience_seconds=patience_seconds)
+    places = places or Places()
+    revoker = Revoker(registry, stores.outbox, client, places, patience_seconds=patience_seconds)
     attacher = Attacher(links, revoker)
     asker = Asker(registry, stores.waiting, revoker, attacher)
     check = CallbackCheck(stores.attempts, client)
     return LinkServices(
-        LinkingService(registry, policy, links, Attempts(stores.attempts, client)),
-        CompletionService(registry, stores.users, check, client, stores.audit, revoker, facts, attacher, asker),
+        LinkingService(registry, policy, links, Attempts(stores.attempts, client, places)),
+        CompletionService(registry, stores.users, check, client, stores.audit, revoker, facts, attacher, asker, places),
         ConfirmationService(registry, policy, stores.users, stores.waiting, attacher, asker),
         UnlinkingService(registry, policy, links, revoker),
         revoker,

@@ -141,10 +141,12 @@ class Server:
                 self.process.wait(STOP_SECONDS)
             case Order.FREEZE:
                 main = self.process.pid
+                os.kill(main, signal.SIGSTOP)  # first, so that it makes no more of them
                 children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
                 self.frozen = [main, *map(int, children)]
                 for pid in self.frozen:
-                    os.kill(pid, signal.SIGSTOP)
+                    with suppress(ProcessLookupError):  # it was just ending
+                        os.kill(pid, signal.SIGSTOP)
             case Order.START if self.frozen:
                 self.thaw()
             case Order.START:
@@ -153,7 +155,8 @@ class Server:
     def thaw(self) -> None:
         """Let it go on, if it is frozen."""
         for pid in self.frozen:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
         self.frozen = []
 
     def start_again(self) -> None:

@@ -17,6 +17,7 @@ from tokenstore.config.loading import load
 from tokenstore.core.model import Account, Asked, AuditEvent, Identity, LinkId, Profile, Provider, ProviderId, TokenSet
 from tokenstore.core.ports import NewLink
 from tokenstore.core.secret import Secret
+from tokenstore.store.base import db_now
 from tokenstore.store.engine import Database, prepare_engine
 from tokenstore.store.keys import SqlKeyStore
 from tokenstore.store.links import SqlLinkStore
@@ -79,10 +80,16 @@ class Seeder:
         provider = self._providers[provider_id]
         user = Profile(Identity(ISSUER, key or grant.subject), "Somebody")
         account = Account(provider.issuer or self._far[provider_id].issuer, grant.subject, "Somebody")
-        tokens = TokenSet(Secret(f"first-{grant.subject}"), HOUR, Secret(grant.refresh_token), scopes=_SCOPES)
-        elapsed = HOUR * 2 if expired else timedelta()
+        # Ended from the first moment, before time passes for it below: somebody may be asking all the time.
+        lifetime = timedelta() if expired else HOUR
+        tokens = TokenSet(Secret(f"first-{grant.subject}"), lifetime, Secret(grant.refresh_token), scopes=_SCOPES)
         event = AuditEvent("link.created", "success", user=user.identity)
-        attached = self.links.attach(NewLink(user, provider, account, tokens, _SCOPES, elapsed), event)
+        attached = self.links.attach(NewLink(user, provider, account, tokens, _SCOPES, timedelta()), event)
+        if expired:
+            # Not the whole link, which may be leased.
+            with self.database.writing() as connection:
+                move_back(connection, HOUR * 2, [access_token], access_token.c.link_id == attached.id)
+                connection.execute(update(link).where(link.c.id == attached.id).values(due_at=db_now()))
         return Seeded(attached.id, user.identity.subject, provider_id, grant.subject)
 
     def expire(self, links: Iterable[Seeded]) -> None:

@@ -14,6 +14,7 @@ from tokenstore.errors import ConfigError
 from tokenstore.extensions import init_database
 from tokenstore.store.engine import Database
 from tokenstore.store.keys import SqlKeyStore
+from tokenstore.store.patience import unhurried
 from tokenstore.vault.kek import EnvKek, parse_cryptokey
 from tokenstore.vault.keyring import Keyring
 from tokenstore.vault.vault import Vault
@@ -37,7 +38,7 @@ def open_store() -> Iterator[OpenStore]:
         problems = "\n".join(f"problem: {problem}" for problem in error.problems)
         raise click.ClickException(f"the settings cannot be used\n{problems}") from None
     kek = EnvKek(parse_cryptokey(loaded.settings.cryptokey.reveal()))
-    with open_database(loaded.settings) as database:
+    with unhurried(), open_database(loaded.settings) as database:
         yield OpenStore(loaded, database, Vault(lambda: Keyring.load(kek, SqlKeyStore(database))))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tokenstore.config import Loaded
 from tokenstore.core.gate import Gate
 from tokenstore.core.metrics import Metrics
+from tokenstore.core.places import Places
 from tokenstore.core.ports import ProviderClient
 from tokenstore.providers.addresses import AddressPolicy
 from tokenstore.providers.breakers import Breakers
@@ -23,10 +24,11 @@ from tokenstore.providers.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """The client, whom it leaves alone at present, and what callers' tokens are verified with."""
+    """The client, whom it leaves alone at present, who may use it, and what callers' tokens are verified with."""
 
     client: ProviderClient
     gate: Gate
+    places: Places
     callers: CallerTokens
     discovery: Discovery
 
@@ -41,15 +43,17 @@ def make_providers(loaded: Loaded, metrics: Metrics, clock: Callable[[], float] 
     transport = Transport(policy, ca_bundle=settings.ca_bundle or None)
     discovery = Discovery(transport, policy)
     keys = KeySets(transport, discovery)
+    places = Places(settings.request_threads)
     callers = CallerTokens(
         loaded.login,
         transport,
         discovery,
         keys,
+        places,
         audiences=settings.oidc_audience,
         authorized_parties=settings.oidc_authorized_parties,
         introspect=settings.oidc_introspection,
     )
     breakers = Breakers(metrics, clock)
     client = CountedClient(GuardedClient(HttpProviderClient(transport, discovery, keys), breakers), metrics)
-    return Providers(client=client, gate=breakers, callers=callers, discovery=discovery)
+    return Providers(client=client, gate=breakers, places=places, callers=callers, discovery=discovery)

@@ -11,7 +11,6 @@ from tokenstore.core.callback import CallbackCheck
 from tokenstore.core.choices import ChoiceService
 from tokenstore.core.completing import CompletionService
 from tokenstore.core.confirming import ConfirmationService
-from tokenstore.core.flight import THREADS
 from tokenstore.core.linking import LinkingService
 from tokenstore.core.login import LoginService
 from tokenstore.core.metrics import Metrics
@@ -46,13 +45,13 @@ def make_services(
             policy=policy,
             links=adapters.links,
             refresher=shared.refresher,
-            flights=TokenFlights(metrics, threads=THREADS),
+            flights=TokenFlights(metrics, providers.places),
             gate=providers.gate,
             usage=shared.usage,
             metrics=metrics,
             wait_seconds=float(settings.wait_seconds),
         ),
-        linking=LinkingService(registry, policy, adapters.links, Attempts(adapters.attempts, client)),
+        linking=LinkingService(registry, policy, adapters.links, Attempts(adapters.attempts, client, providers.places)),
         completing=CompletionService(
             registry=registry,
             users=adapters.users,
@@ -63,6 +62,7 @@ def make_services(
             facts=adapters.facts,
             attacher=shared.attacher,
             asker=shared.asker,
+            places=providers.places,
         ),
         unlinking=UnlinkingService(registry, policy, adapters.links, shared.revoker),
         confirmations=ConfirmationService(
@@ -86,9 +86,10 @@ def make_login(loaded: Loaded, adapters: Adapters, providers: Providers) -> Logi
     return LoginService(
         provider=loaded.login,
         users=adapters.users,
-        attempts=Attempts(adapters.attempts, providers.client),
+        attempts=Attempts(adapters.attempts, providers.client, providers.places),
         check=CallbackCheck(adapters.attempts, providers.client),
         client=providers.client,
         audit=adapters.audit,
+        places=providers.places,
         advice="To try the store, run make demo." if loaded.settings.development else "",
     )

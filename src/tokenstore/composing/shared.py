@@ -34,7 +34,7 @@ def make_shared(loaded: Loaded, adapters: Adapters, providers: Providers, metric
     """What is shared, over its adapters."""
     registry = Registry(loaded.providers)
     timing = Timing()
-    revoker = Revoker(registry, adapters.outbox, providers.client)
+    revoker = Revoker(registry, adapters.outbox, providers.client, providers.places)
     keeping = Keeping(adapters.links, revoker, metrics, timing)
     recovery = Recovery(registry, adapters.links, adapters.spool, keeping)
     refresher = Refresher(

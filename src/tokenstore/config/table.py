@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tokenstore.config.places import database_problem, redis_problem
+from tokenstore.core.places import THREADS
 from tokenstore.core.redirects import origin_problem
 from tokenstore.core.secret import Secret
 from tokenstore.core.settings import setting
@@ -156,7 +157,7 @@ class Settings:
     sqlalchemy_engine_options: Mapping[str, Any] = setting(
         {},
         "Options of SQLAlchemy's `create_engine`, each in place of what the store sets itself: `pool_size` 5, "
-        "`pool_recycle` 300, and on PostgreSQL `pool_timeout` 5, `isolation_level` and `connect_timeout` 3 in "
+        "`pool_recycle` 300, and on PostgreSQL `pool_timeout` 5, `isolation_level` and `connect_timeout` 2 in "
         "`connect_args`. With a `poolclass` the store sets nothing of the pool.",
         secret=True,
     )
@@ -177,6 +178,13 @@ class Settings:
         "File of certificate authorities by which providers are verified.",
         unset="the public ones",
         check=readable_file_problem,
+    )
+    request_threads: int = setting(
+        THREADS,
+        "With how many threads each process answers requests: half of them may wait for one provider that is slow, "
+        "three quarters for all. Set it in the environment, from which `gunicorn.conf.py` takes its `threads`, too.",
+        least=1,
+        most=1000,
     )
     wait_seconds: int = setting(
         2,

@@ -6,6 +6,7 @@ the person says is heard in `confirming`.
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,6 +15,9 @@ from tokenstore.core.model import Attempt, AuditEvent, Caller
 from tokenstore.core.ports import NewLink, Waiting, WaitingStore
 from tokenstore.core.registry import Registry
 from tokenstore.core.revocation import Revoker
+from tokenstore.errors import TokenStoreError
+
+log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(minutes=10)
 """How long received tokens wait for the person."""
@@ -52,14 +56,22 @@ class Asker:
             link_id=attempt.link_id,
         )
         try:
-            before = self._waiting.give_up_of(waiting.user, waiting.provider_id, self._apart, refused("unanswered"))
             event = AuditEvent("link.waiting", "success", caller, waiting.user, waiting.provider_id)
             self._waiting.save(waiting, caller.session_key or "", PATIENCE, event)
         except Exception:
             self._attacher.give_back(new)
             raise
-        self._revoker.settle_all(before)
+        self._give_up_before(waiting)
         return waiting
+
+    def _give_up_before(self, waiting: Waiting) -> None:
+        """Once the new question is there, which keeps what the earlier ones leave from ending its grant."""
+        try:
+            owed = self._waiting.give_up_before(waiting, self._apart, refused("unanswered"))
+        except TokenStoreError as error:
+            log.warning("what waited before goes on waiting", extra={"because": error.slug})
+        else:
+            self._revoker.settle_all(owed)
 
     def sweep(self) -> int:
         """Give back some of what nobody answered for in time; how many tokens. Raises KeyUnavailable,

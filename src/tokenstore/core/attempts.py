@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tokenstore.core.model import Attempt, Identity, Link, Provider, Purpose
+from tokenstore.core.places import Places
 from tokenstore.core.ports import AttemptStore, ProviderClient
 from tokenstore.core.secret import Secret
 from tokenstore.core.wishes import NO_WISHES, Wishes, hints, scopes_to_ask
@@ -25,9 +26,10 @@ class Begun:
 class Attempts:
     """Starts attempts for logins and links alike."""
 
-    def __init__(self, store: AttemptStore, client: ProviderClient) -> None:
+    def __init__(self, store: AttemptStore, client: ProviderClient, places: Places) -> None:
         self._store = store
         self._client = client
+        self._places = places
 
     def begin(
         self,
@@ -60,7 +62,8 @@ class Attempts:
             link_id=link.id if link else None,
             reports=wishes.reports,
         )
-        location = self._client.authorization_url(provider, attempt, hints(provider, wishes, link))
+        with self._places.at(provider):  # its metadata may have to be fetched first
+            location = self._client.authorization_url(provider, attempt, hints(provider, wishes, link))
         self._store.save(attempt)
         return Begun(location, attempt.expires_at)
 

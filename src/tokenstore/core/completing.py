@@ -25,6 +25,7 @@ from tokenstore.core.model import (
     Purpose,
 )
 from tokenstore.core.noting import note_failure
+from tokenstore.core.places import Places
 from tokenstore.core.ports import (
     AuditLog,
     NewLink,
@@ -70,6 +71,7 @@ class CompletionService:
         facts: ProviderFacts,
         attacher: Attacher,
         asker: Asker,
+        places: Places,
     ) -> None:
         self._registry = registry
         self._users = users
@@ -80,6 +82,7 @@ class CompletionService:
         self._facts = facts
         self._attacher = attacher
         self._asker = asker
+        self._places = places
 
     def complete(
         self, caller: Caller | None, provider_id: str, callback: Callback, origin: Origin | None = None
@@ -92,9 +95,15 @@ class CompletionService:
         received by then are revoked, unless that could end a link that is there. `origin`: where the request came
         from, for events without a caller. Raises UnknownProvider, InvalidRequest, AttemptExpired, PolicyDenied
         (disabled user), LinkDenied, AccountMismatch, NoOfflineAccess, ProviderMisconfigured, ProviderUnavailable,
-        KeyUnavailable, StorageUnavailable.
+        KeyUnavailable, StorageUnavailable; and ProviderBusy, which ends no attempt and is not audited.
         """
         provider = self._registry.get(provider_id)
+        with self._places.at(provider):
+            return self._complete(caller, provider, callback, origin)
+
+    def _complete(
+        self, caller: Caller | None, provider: Provider, callback: Callback, origin: Origin | None
+    ) -> Linked | Waiting:
         visitor = Visitor(caller.session_key, caller.identity) if caller else Visitor(None, None)
         attempt = self._check.take(callback)
         try:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from tokenstore.core.metrics import Metrics
+from tokenstore.core.places import SLOW_SECONDS, Places
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -24,15 +25,6 @@ GROUP_MOST = 20
 
 ALL_MOST = 100
 """Flights at once in a process."""
-
-SLOW_SECONDS = 1.0
-"""With a flight older than this its group is slow."""
-
-THREADS = 8
-"""What `deploy/gunicorn.conf.py` gives a process to answer requests with."""
-
-PARKED_MOST = THREADS // 2
-"""Requests of so many threads that may wait for one slow provider."""
 
 
 class StillFlying(Exception):
@@ -69,14 +61,13 @@ class _Group(Generic[K, T]):
 class Flights(Generic[K, T]):
     """Runs work in threads of its own, so that no caller's leaving ends it; an orderly exit waits for it.
 
-    threads: how many callers there can be at once; half of them wait for one slow group, three quarters for all.
+    places: how many may wait for one slow group, and for all; less those who have a place there themselves.
     slow_seconds: age of a flight that makes its group slow.
     """
 
-    def __init__(self, metrics: Metrics, *, threads: int, slow_seconds: float = SLOW_SECONDS) -> None:
+    def __init__(self, metrics: Metrics, places: Places, *, slow_seconds: float = SLOW_SECONDS) -> None:
         self._metrics = metrics
-        self._parked_most = max(1, threads // 2)
-        self._parked_most_in_all = max(1, threads * 3 // 4)
+        self._places = places
         self._slow_seconds = slow_seconds
         self._lock = threading.Lock()
         self._running = 0
@@ -132,13 +123,13 @@ class Flights(Generic[K, T]):
             slow_at = found.oldest() + self._slow_seconds
             if now < slow_at:
                 return slow_at
-            slow = [each.parked for each in self._groups.values() if each.oldest() + self._slow_seconds <= now]
+            slow = {name: each for name, each in self._groups.items() if each.oldest() + self._slow_seconds <= now}
             # Whoever is too many for one group is about to leave, and takes no place of another's.
-            in_all = sum(min(parked, self._parked_most) for parked in slow)
-            if found.parked > self._parked_most or in_all > self._parked_most_in_all:
+            in_all = sum(min(each.parked, self._places.left(name)) for name, each in slow.items())
+            if found.parked > self._places.left(group) or in_all > self._places.left():
                 self._count(group, found, -1)  # under the same lock, so that no more leave than have to
                 return None
-            return math.inf
+            return now + SLOW_SECONDS  # by then somebody may have taken a place
 
     def _park(self, group: str, callers: int) -> int:
         if callers:

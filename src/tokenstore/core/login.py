@@ -12,6 +12,7 @@ from tokenstore.core.callback import CallbackCheck, Visitor
 from tokenstore.core.exchange import redeem
 from tokenstore.core.model import AuditEvent, Callback, Identity, Origin, Profile, Provider, Purpose
 from tokenstore.core.noting import note_failure
+from tokenstore.core.places import Places
 from tokenstore.core.ports import AuditLog, ProviderClient, UserStore
 from tokenstore.core.secret import Secret
 from tokenstore.errors import LinkDenied, LoginDenied, NoLoginProvider, PolicyDenied, TokenStoreError
@@ -44,6 +45,7 @@ class LoginService:
         check: CallbackCheck,
         client: ProviderClient,
         audit: AuditLog,
+        places: Places,
         advice: str = "",
     ) -> None:
         self._advice = advice
@@ -53,6 +55,7 @@ class LoginService:
         self._check = check
         self._client = client
         self._audit = audit
+        self._places = places
 
     def begin(self, session_key: str, return_url: str) -> Begun:
         """Start a login in this browser session. `return_url` has passed the return-URL policy.
@@ -68,9 +71,25 @@ class LoginService:
         what belongs to no attempt is logged.
 
         Raises InvalidRequest, AttemptExpired, LoginDenied, PolicyDenied (disabled user), ProviderMisconfigured,
-        ProviderUnavailable, KeyUnavailable, StorageUnavailable.
+        ProviderUnavailable, KeyUnavailable, StorageUnavailable; and ProviderBusy, which ends no attempt.
         """
         provider = self._configured()
+        with self._places.at(provider):
+            return self._complete(provider, session_key, callback, origin)
+
+    def end_session_url(self, id_token: Secret | None, return_to: str) -> str | None:
+        """Where the browser ends its session at the login provider, None where that is not offered or not reachable."""
+        if self._provider is None:
+            return None
+        try:
+            return self._client.end_session_url(self._provider, id_token, return_to)
+        except TokenStoreError as error:
+            log.warning("no logout at the login provider", extra={"because": error.slug})
+            return None
+
+    def _complete(
+        self, provider: Provider, session_key: str | None, callback: Callback, origin: Origin | None
+    ) -> LoggedIn:
         attempt = self._check.take(callback)
         try:
             accepted = self._check.accept(attempt, callback, Purpose.LOGIN, provider, Visitor(session_key, None))
@@ -98,16 +117,6 @@ class LoginService:
             AuditEvent("login", "success", user=profile.identity, provider_id=provider.id, origin=origin)
         )
         return LoggedIn(profile, identified.claims, tokens.id_token, accepted.attempt.return_url)
-
-    def end_session_url(self, id_token: Secret | None, return_to: str) -> str | None:
-        """Where the browser ends its session at the login provider, None where that is not offered or not reachable."""
-        if self._provider is None:
-            return None
-        try:
-            return self._client.end_session_url(self._provider, id_token, return_to)
-        except TokenStoreError as error:
-            log.warning("no logout at the login provider", extra={"because": error.slug})
-            return None
 
     def _configured(self) -> Provider:
         if self._provider is None:

@@ -19,6 +19,7 @@ from uuid import UUID
 from tokenstore.core.due import Due
 from tokenstore.core.lessons import Fact
 from tokenstore.core.model import (
+    NO_RESPECT,
     AccessToken,
     Account,
     Asked,
@@ -38,6 +39,7 @@ from tokenstore.core.model import (
     Profile,
     Provider,
     ProviderId,
+    Respect,
     RevocationResult,
     TokenSet,
     UserId,
@@ -231,13 +233,13 @@ class LinkStore(Protocol):
     def standings(self, user: Identity) -> Sequence[Standing]:
         """All links of a user that are not revoked, the default one first per provider, then by age."""
 
-    def take_lease(self, link: Link, owner: str, length: timedelta, patience: timedelta = timedelta()) -> Lease | None:
+    def take_lease(self, link: Link, owner: str, length: timedelta, respect: Respect = NO_RESPECT) -> Lease | None:
         """Compare-and-set on the version, committed at once. None: moved, leased, backing off, broken or revoked, or
         its provider is in quarantine and no probe is due.
 
-        `owner` is the node's name, a slash, and a name of this flight; `patience`: how long after its end the lease of
-        another node is still respected. Whoever takes over a lease that was not given back finds the link in doubt. If
-        the sealed refresh token cannot be opened the lease is given back and KeyUnavailable raised.
+        `owner` is the node's name, a slash, and a name of this flight; `respect` is for the lease of another node.
+        Whoever takes over a lease that was not given back finds the link in doubt. If the sealed refresh token cannot
+        be opened the lease is given back and KeyUnavailable raised.
         """
 
     def renew_lease(self, lease: Lease, length: timedelta) -> bool:
@@ -258,10 +260,13 @@ class LinkStore(Protocol):
         """The fenced write: link, access token and audit row in one transaction. None: the fence was missed.
 
         The owner is not checked, only the version: if the lease lapsed and nobody changed the row, this token is the
-        newest there is. No refresh token in `tokens`: the stored one is kept. Heals suspect and broken links.
+        newest there is. No refresh token in `tokens`: the stored one is kept. A replaced one is kept for as long as the
+        provider may still take it, `elapsed` after its use. Heals suspect and broken links.
         """
 
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
+    def save_rotation(
+        self, lease: Lease, provider: Provider, refresh_token: Secret, elapsed: timedelta, failure: Failure
+    ) -> bool:
         """Keep a new refresh token that came in an otherwise useless answer; fenced like `save_refreshed`.
 
         The link's access tokens stay as they are, the lease is given back and the failure recorded. False: the fence
@@ -383,10 +388,8 @@ class WaitingStore(Protocol):
         What cannot be opened is removed and logged.
         """
 
-    def give_up_of(
-        self, user: Identity, provider_id: ProviderId, apart: Collection[ProviderId], event: AuditEvent
-    ) -> Sequence[Debt]:
-        """The same with all that waits for this user at this provider."""
+    def give_up_before(self, waiting: Waiting, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
+        """The same with all else that waits for its user at its provider."""
 
     def give_up_stale(self, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
         """The same with some of what is too old, whosever it is."""
@@ -437,6 +440,13 @@ class Outbox(Protocol):
     def exchange(self, outbox_id: UUID, token: Secret, length: timedelta) -> None:
         """Owe this token in place of a claimed row's, which was spent for it, and prolong the claim."""
 
+    def is_shared(self, outbox_id: UUID) -> bool:
+        """Whether ending the whole grant of the row's token could end what goes on.
+
+        Of a link's token: a link to the same account, of the same provider and client and of whatever user, is not
+        revoked. Of one that no link was made of: something of the user's waits there for their word. False: it is gone.
+        """
+
     def done(self, outbox_id: UUID) -> None:
         """Forget a finished row."""
 
@@ -447,12 +457,18 @@ class Outbox(Protocol):
 class DueLinks(Protocol):
     """Links that the keeper looks after. What it takes it gives back, refreshed or with a new time."""
 
-    def take_due(self, provider: Provider, owner: str, limit: int, patience: timedelta = timedelta()) -> Sequence[Due]:
+    def take_due(self, provider: Provider, owner: str, limit: int, respect: Respect = NO_RESPECT) -> Sequence[Due]:
         """Lease up to `limit` links of the provider that are due, those that waited longest first.
 
-        `owner` and `patience` as for `LinkStore.take_lease`. What another claims at the same moment is passed
+        `owner` and `respect` as for `LinkStore.take_lease`. What another claims at the same moment is passed
         over, and so are links of disabled users; a provider in quarantine has none. A link that cannot be opened is
         given back and put off.
+        """
+
+    def bring_forward(self, provider: Provider, limit: int) -> int:
+        """Let up to `limit` links become due in time that the provider would forget unused; how many became so.
+
+        Theirs is a time of before its `refresh_idle` was known or as short. None where nothing is forgotten.
         """
 
     def reschedule(self, lease: Lease, due_in: timedelta | None) -> None:
@@ -525,7 +541,8 @@ class ProviderClient(Protocol):
     ) -> Outcome:
         """One POST to the refresh endpoint (RFC 6749 section 6); the caller decides about retries.
 
-        Tokens that show another subject or issuer than `account` are Refused as ACCOUNT_CHANGED, and handed on in it.
+        Tokens that show another subject than `account` are Refused as ACCOUNT_CHANGED, and handed on in it. Those of
+        the same subject by another issuer are Misconfigured as ISSUER_CHANGED; their refresh token is handed on in it.
         """
 
     def revoke(self, provider: Provider, token: Secret) -> RevocationResult:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from tokenstore.core.flight import PARKED_MOST
 from tokenstore.core.model import (
+    DEADLINE,
     Account,
     Asked,
     AuditEvent,
@@ -23,6 +20,7 @@ from tokenstore.core.model import (
     RevocationResult,
     Unclear,
 )
+from tokenstore.core.places import Places
 from tokenstore.core.ports import Debt, Outbox, PendingRevocation, ProviderClient
 from tokenstore.core.registry import Registry
 from tokenstore.core.secret import Secret
@@ -30,8 +28,11 @@ from tokenstore.errors import KeyUnavailable, ProviderUnavailable, StorageUnavai
 
 log = logging.getLogger(__name__)
 
-CLAIM = timedelta(seconds=30)
-"""How long one worker keeps an outbox row to itself; longer than a whole provider call."""
+CLAIM = 3 * DEADLINE + timedelta(seconds=24)
+"""How long one worker keeps an outbox row to itself: for a token refused, one spent for it and that one revoked.
+
+And for what the database takes meanwhile: a row that another takes too early may be spent or revoked twice.
+"""
 
 RETRY = timedelta(minutes=1)
 """When a failed revocation is due again, doubled with every attempt up to a day."""
@@ -49,6 +50,7 @@ _LOOK_EVERY = 0.1
 class Revoker:
     """Settles outbox rows by provider calls, no database connection held meanwhile.
 
+    places: whoever is not the keeper takes one; None: those of a process of its own.
     patience_seconds: how long `make_way` waits.
     """
 
@@ -57,6 +59,7 @@ class Revoker:
         registry: Registry,
         outbox: Outbox,
         client: ProviderClient,
+        places: Places | None = None,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
@@ -64,7 +67,7 @@ class Revoker:
         self._outbox = outbox
         self._client = client
         self._patience_seconds = patience_seconds
-        self._rooms = _Rooms()
+        self._places = places or Places()
 
     def make_way(self, provider: Provider, user: Identity) -> None:
         """Before a grant is received: let no earlier revocation end it, where revoking one token ends the whole grant.
@@ -94,8 +97,8 @@ class Revoker:
     def settle_all(self, debts: Iterable[Debt]) -> Mapping[UUID, RevocationResult]:
         """`settle` one after the other, by row. A provider that left one queued is not asked about its others.
 
-        They stay queued, too, so that one that hangs is waited for once. So do those of a provider that as many
-        threads wait for as may (`PARKED_MOST`). Never raises.
+        They stay queued, too, so that one that hangs is waited for once. So do those of a provider at which no place
+        is free. Never raises.
         """
         results: dict[UUID, RevocationResult] = {}
         unwilling: set[ProviderId] = set()
@@ -127,11 +130,14 @@ class Revoker:
     def settle_next(self, apart: Collection[ProviderId] = ()) -> tuple[ProviderId, RevocationResult] | None:
         """Revoke the token that has been due for longest, but none of the providers in `apart`; what came of it.
 
-        None: no token is due. Raises StorageUnavailable, KeyUnavailable; what was claimed then is due again when the
-        claim ends.
+        What has to wait for others (`_is_shared`) is put off on the way. None: no token is due. Raises
+        StorageUnavailable, KeyUnavailable; what was claimed then is due again when the claim ends.
         """
-        for pending in self._outbox.claim_due(1, CLAIM, apart):
-            return pending.provider_id, self._pay(pending)
+        while claimed := self._outbox.claim_due(1, CLAIM, apart):
+            for pending in claimed:
+                if not self._is_shared(pending):
+                    return pending.provider_id, self._pay(pending)
+                self._put_off(pending)
         return None
 
     def give_up(self, limit: int) -> int:
@@ -139,12 +145,25 @@ class Revoker:
         return self._outbox.give_up(limit, AuditEvent("revocation.given-up", "failure"))
 
     def _settle_if_room(self, debt: Debt) -> RevocationResult:
-        with self._rooms.enter(debt.provider_id) as admitted:
+        with self._places.enter(debt.provider_id) as admitted:
             return self.settle(debt.id) if admitted else RevocationResult.QUEUED
 
     def _settle(self, outbox_id: UUID) -> RevocationResult:
         pending = self._outbox.claim(outbox_id, CLAIM)
-        return RevocationResult.QUEUED if pending is None else self._pay(pending)
+        if pending is None:
+            return RevocationResult.QUEUED
+        return self._put_off(pending) if self._is_shared(pending) else self._pay(pending)
+
+    def _is_shared(self, pending: PendingRevocation) -> bool:
+        """Whether the revocation has to wait: it would end a grant that others rest on. Asked just before the call."""
+        provider = self._registry.find(pending.provider_id)
+        if provider is None or provider.client_id != pending.client_id:
+            return False
+        return provider.revokes_grant and self._outbox.is_shared(pending.id)
+
+    def _put_off(self, pending: PendingRevocation) -> RevocationResult:
+        self._outbox.postpone(pending.id, min(RETRY * 2 ** min(pending.attempts, 12), timedelta(days=1)))
+        return RevocationResult.QUEUED
 
     def _pay(self, pending: PendingRevocation) -> RevocationResult:
         provider = self._registry.find(pending.provider_id)
@@ -157,8 +176,7 @@ class Revoker:
         if result in (RevocationResult.CONFIRMED, RevocationResult.UNSUPPORTED):
             self._outbox.done(pending.id)
             return result
-        self._outbox.postpone(pending.id, min(RETRY * 2 ** min(pending.attempts, 12), timedelta(days=1)))
-        return RevocationResult.QUEUED
+        return self._put_off(pending)
 
     def _revoke(self, provider: Provider, pending: PendingRevocation) -> RevocationResult:
         result = self._call(provider, pending.token)
@@ -201,26 +219,6 @@ class Revoker:
             return self._client.revoke(provider, token)
         except TokenStoreError as error:
             return _failed(provider, error)
-
-
-class _Rooms:
-    """How many threads are at a provider's revocations; one that hangs takes no more than half of a process's."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside: Counter[ProviderId] = Counter()
-
-    @contextmanager
-    def enter(self, provider_id: ProviderId) -> Iterator[bool]:
-        """Whether there is room; it is taken until the end of the block."""
-        with self._lock:
-            admitted = self._inside[provider_id] < PARKED_MOST
-            self._inside[provider_id] += admitted
-        try:
-            yield admitted
-        finally:
-            with self._lock:
-                self._inside[provider_id] -= admitted
 
 
 def being_revoked(left: timedelta = timedelta(seconds=5)) -> ProviderUnavailable:

@@ -19,7 +19,7 @@ from tokenstore.core.usage import Usage
 from tokenstore.keeper.chores import FlushUsage, GiveBack, Measure, PayOwed, Purge, ReplaySpool
 from tokenstore.keeper.loop import Routine
 from tokenstore.keeper.process import Keeper
-from tokenstore.keeper.refreshing import AT_ONCE, LookAfter
+from tokenstore.keeper.refreshing import AT_ONCE, FORWARD_AT_ONCE, BringForward, LookAfter
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,17 @@ def own_routines(tools: Tools) -> Sequence[Routine]:
 def shared_routines(tools: Tools) -> Sequence[Routine]:
     """What one process does for all; several may."""
     return [
+        *(
+            # As fast as they are refreshed, so that those in use do not come after all of them.
+            Routine(
+                f"idle {provider.id}",
+                BringForward(provider, tools.due),
+                every=3600,
+                again=FORWARD_AT_ONCE / tools.rate,
+            )
+            for provider in tools.registry
+            if provider.refreshes and provider.refresh_idle is not None
+        ),
         *(
             Routine(f"refresh {provider.id}", _look_after(tools, provider), every=5, again=AT_ONCE / tools.rate)
             for provider in tools.registry

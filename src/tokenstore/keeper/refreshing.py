@@ -17,7 +17,7 @@ from tokenstore.core.metrics import Metrics
 from tokenstore.core.model import Asked, Caller, CallerKind, Provider
 from tokenstore.core.ports import DueLinks
 from tokenstore.core.refresh import Errand, Recovery, Refresher, Superseded
-from tokenstore.core.refresh.refresher import patience
+from tokenstore.core.refresh.refresher import respect
 from tokenstore.core.spool import Spool
 from tokenstore.errors import ReauthorizationRequired, RefreshInProgress, StorageUnavailable, TokenStoreError
 from tokenstore.keeper.chores import Done
@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 AT_ONCE = 4
 """Links of one provider that are refreshed side by side; no more are leased at a time."""
+
+FORWARD_AT_ONCE = 200
+"""Links that become due at a time because their provider would forget them."""
 
 
 class LookAfter:
@@ -63,7 +66,7 @@ class LookAfter:
             return Done(0)
         owner = f"{self._spool.name()}/{uuid4()}"
         asked = self._monotonic()
-        taken = self._links.take_due(provider, owner, AT_ONCE, patience(provider.rotation))
+        taken = self._links.take_due(provider, owner, AT_ONCE, respect(provider.rotation))
         failed: list[Due] = []
         side_by_side(lambda due: self._look(due, asked, failed), taken)
         return Done(len(taken), more=len(taken) == AT_ONCE, failed=len(failed))
@@ -113,6 +116,19 @@ class LookAfter:
             self._links.reschedule(due.lease, SOONEST)
             return "replayed"
         return None
+
+
+class BringForward:
+    """Finds links that the provider would forget and that are not due in time: their idle time was learned later."""
+
+    def __init__(self, provider: Provider, links: DueLinks) -> None:
+        self._provider = provider
+        self._links = links
+
+    def run(self) -> Done:
+        """Some of them."""
+        count = self._links.bring_forward(self._provider, FORWARD_AT_ONCE)
+        return Done(count, more=count == FORWARD_AT_ONCE)
 
 
 def side_by_side(work: Callable[[T], None], items: Sequence[T]) -> None:

@@ -1,4 +1,7 @@
-"""A bound on questions about opaque tokens: anybody may send such tokens, and each costs a call and holds a thread."""
+"""A bound on questions about opaque tokens: anybody may send such tokens, and each costs a call and holds a thread.
+
+How many are asked at once is bounded by the places at the login provider.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from tokenstore.core.model import LOGIN_PROVIDER
+from tokenstore.core.places import Places
 from tokenstore.core.secret import Secret
 from tokenstore.errors import BadCredentials, ProviderUnavailable
 
-AT_ONCE: Final = 4
-"""Questions under way in a process; fewer than its threads, so that the others stay free."""
 REFUSED_SECONDS: Final = 5.0
 """How long a refused token stays refused without another question."""
 REFUSED_MOST: Final = 1024
@@ -23,17 +26,18 @@ _RETRY_AFTER: Final = timedelta(seconds=1)
 
 
 class BoundedChecks:
-    """Lets AT_ONCE checks run and nobody wait; remembers refusals under the token's digest. Thread-safe."""
+    """Lets nobody wait for a place at the login provider; remembers refusals by the token's digest. Thread-safe."""
 
     def __init__(
         self,
         verify: Callable[[Secret], Mapping[str, Any]],
+        places: Places,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._verify = verify
         self._monotonic = monotonic
-        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self._places = places
         self._lock = threading.Lock()
         self._refused: OrderedDict[bytes, tuple[float, str, str]] = OrderedDict()
 
@@ -41,19 +45,18 @@ class BoundedChecks:
         """What the check says. Raises what it raises, and ProviderUnavailable if too many are under way."""
         key = hashlib.sha256(token.reveal().encode()).digest()
         self._refuse_again(key)
-        if not self._free.acquire(blocking=False):
-            raise ProviderUnavailable(
-                "Too many access tokens are being checked with the login provider at present. Try again.",
-                retry_after=_RETRY_AFTER,
-                debug="introspection: too many at once",
-            )
-        try:
-            return self._verify(token)
-        except BadCredentials as refusal:
-            self._remember(key, refusal)
-            raise
-        finally:
-            self._free.release()
+        with self._places.enter(LOGIN_PROVIDER) as admitted:
+            if not admitted:
+                raise ProviderUnavailable(
+                    "Too many access tokens are being checked with the login provider at present. Try again.",
+                    retry_after=_RETRY_AFTER,
+                    debug="introspection: too many at once",
+                )
+            try:
+                return self._verify(token)
+            except BadCredentials as refusal:
+                self._remember(key, refusal)
+                raise
 
     def _refuse_again(self, key: bytes) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tokenstore.core.model import LogoutNotice, Provider
+from tokenstore.core.places import Places
 from tokenstore.core.secret import Secret
 from tokenstore.errors import BadCredentials, InvalidRequest
 from tokenstore.providers.accesstoken import verify_access_token
@@ -36,6 +37,7 @@ class CallerTokens:
         transport: Transport,
         discovery: Discovery,
         keys: KeySets,
+        places: Places,
         *,
         audiences: Collection[str],
         authorized_parties: Collection[str] = (),
@@ -52,7 +54,7 @@ class CallerTokens:
             introspection = Introspection(
                 login, transport, discovery, audiences=self._audiences, authorized_parties=authorized_parties, now=now
             )
-            self._introspection = BoundedChecks(introspection.verify)
+            self._introspection = BoundedChecks(introspection.verify, places)
 
     def verify(self, token: Secret) -> Mapping[str, Any]:
         """The claims of a good access token. Raises BadCredentials, ProviderUnavailable, ProviderMisconfigured."""

@@ -14,6 +14,8 @@ from typing import Literal
 
 from tokenstore.core.model import (
     ACCOUNT_CHANGED,
+    DEADLINE,
+    ISSUER_CHANGED,
     Account,
     Asked,
     Attempt,
@@ -41,12 +43,12 @@ from tokenstore.providers.discovery import Discovery
 from tokenstore.providers.jwks import KeySets
 from tokenstore.providers.messages import NotSent, Request, TransportError
 from tokenstore.providers.revocations import read_revocation_response
-from tokenstore.providers.sameness import shows_another
+from tokenstore.providers.sameness import others, shows_another_issuer
 from tokenstore.providers.transport import Transport
 
 _log = logging.getLogger(__name__)
 
-REVOCATION_SECONDS = 12.0
+REVOCATION_SECONDS = DEADLINE.total_seconds()
 """Deadline of a revocation, over all our secrets."""
 
 EndpointName = Literal["authorize", "token", "refresh"]
@@ -107,7 +109,7 @@ class HttpProviderClient:
         granted: frozenset[str],
         account: Account | None = None,
     ) -> Outcome:
-        """One POST to the refresh endpoint; tokens of another account are refused.
+        """One POST to the refresh endpoint; tokens of another account or issuer are not used.
 
         Metadata that has to be fetched first counts in the deadline: the lease of the token lasts no longer.
         """
@@ -126,9 +128,12 @@ class HttpProviderClient:
         )
         if not isinstance(outcome, Granted):
             return outcome
-        if account is not None and shows_another(provider, account, outcome.tokens):
-            _log.error("provider %s: a refresh brought tokens of another account or issuer", provider.id)
-            return Refused(ACCOUNT_CHANGED, received=outcome.tokens)
+        if account is not None and (found := others(provider, account, outcome.tokens)):
+            _log.error("provider %s: a refresh brought tokens of another account", provider.id)
+            return Refused(ACCOUNT_CHANGED, received=outcome.tokens, account=found[0])
+        if account is not None and shows_another_issuer(provider, account, outcome.tokens):
+            _log.error("provider %s: a refresh brought tokens of another issuer", provider.id)
+            return Misconfigured(ISSUER_CHANGED, outcome.tokens.refresh_token)
         extra = {name: value for name, value in outcome.tokens.extra.items() if name in provider.keep_fields}
         return Granted(replace(outcome.tokens, extra=extra))
 
@@ -139,18 +144,19 @@ class HttpProviderClient:
     def revoke(self, provider: Provider, token: Secret) -> RevocationResult:
         """One revocation call, with each of our secrets until one is taken, all within one deadline.
 
-        An answer other than success is FAILED and may be tried again later.
+        Metadata that has to be fetched first counts. An answer other than success is FAILED and may be tried again
+        later.
         """
-        result = RevocationResult.UNSUPPORTED
+        result = RevocationResult.FAILED
         ends = self._clock() + self._revocation_seconds
-        for tried, client in enumerate(self._credentials.in_order(provider)):
-            left = ends - self._clock()
-            if tried and left < self._revocation_seconds / 2:
-                break
+        for client in self._credentials.in_order(provider):
             try:
                 request = self._revocation_request(client, token)
                 if request is None:
                     return RevocationResult.UNSUPPORTED
+                left = ends - self._clock()
+                if left < self._revocation_seconds / 2:
+                    break
                 response = self._transport.send(provider.id, replace(request, deadline=left))
             except (TransportError, ProviderUnavailable, ProviderMisconfigured) as exc:
                 _log.warning("provider %s: revocation failed: %s", provider.id, _reason(exc))

@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, or_, select, update
+from sqlalchemy import BigInteger, Row, and_, bindparam, case, exists, func, or_, select, type_coerce, update
 
-from tokenstore.core.due import Due
-from tokenstore.core.model import Asked, Identity, Lease, Link, LinkId, Provider
+from tokenstore.core.due import SHARE, Due
+from tokenstore.core.model import NO_RESPECT, Asked, Identity, Lease, Link, LinkId, Provider, Respect
 from tokenstore.errors import KeyUnavailable, StorageUnavailable
-from tokenstore.store.base import db_now, from_now
+from tokenstore.store.base import Instant, db_now, from_now, milliseconds
 from tokenstore.store.engine import Database
 from tokenstore.store.leases import LEASE_COLUMNS, LinkLeases, leased, may_be_leased
 from tokenstore.store.link_rows import FREE, LINK_COLUMNS, at_version, held_by, to_link, update_one
@@ -22,6 +22,9 @@ from tokenstore.vault.vault import Vault
 
 UNOPENED_FOR = timedelta(hours=1)
 """How long a link is put off that cannot be opened."""
+
+_PUNCTUAL = timedelta(minutes=1)
+"""How late a link may be due without being brought forward: what times differ by that were made in one statement."""
 
 # Mostly nothing is due, and looking costs a fraction of what claiming does; on SQLite it waits for no writer either.
 _ANY_DUE = (
@@ -45,7 +48,7 @@ class SqlDueLinks:
         self._vault = vault
         self._leases = LinkLeases(database, vault)
 
-    def take_due(self, provider: Provider, owner: str, limit: int, patience: timedelta = timedelta()) -> Sequence[Due]:
+    def take_due(self, provider: Provider, owner: str, limit: int, respect: Respect = NO_RESPECT) -> Sequence[Due]:
         """See the port. One statement claims, a second reads what else is to be known of the claimed links."""
         self._vault.ready()  # else each would be claimed in vain
         if not self._any_due(provider):
@@ -59,7 +62,7 @@ class SqlDueLinks:
                 columns.provider_id == provider.id,
                 columns.client_id == provider.client_id,
                 columns.due_at <= db_now(),
-                may_be_leased(owner, patience),
+                may_be_leased(owner, respect),
                 ~quarantined,
             )
             .order_by(columns.due_at)
@@ -83,6 +86,32 @@ class SqlDueLinks:
             with suppress(StorageUnavailable):
                 self._leases.give_back(known.keys(), owner)
             raise
+
+    def bring_forward(self, provider: Provider, limit: int) -> int:
+        """See the port. The time is the one that `core.due.decide` goes by."""
+        if provider.refresh_idle is None:
+            return 0
+        columns, after = link.c, provider.refresh_idle * SHARE
+        begun = type_coerce(func.coalesce(columns.last_refresh_at, columns.linked_at), BigInteger)
+        due_at = type_coerce(begun + milliseconds(after), Instant)
+        allowed = type_coerce(begun + milliseconds(after + _PUNCTUAL), Instant)
+        chosen = (
+            select(columns.id)
+            .where(
+                columns.provider_id == provider.id,
+                columns.client_id == provider.client_id,
+                or_(columns.due_at.is_(None), and_(columns.due_at > allowed, columns.due_at > db_now())),
+                may_be_leased("", NO_RESPECT),
+            )
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("chosen")
+        )
+        # Not the time of long ago, which would put them before all that is in use.
+        values = {"due_at": case((due_at < db_now(), db_now()), else_=due_at)}
+        statement = update(link).where(columns.id.in_(select(chosen.c.id))).values(values)
+        with self._database.writing() as connection:
+            return len(connection.execute(statement.returning(columns.id)).all())
 
     def reschedule(self, lease: Lease, due_in: timedelta | None) -> None:
         """See the port."""

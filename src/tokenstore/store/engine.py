@@ -30,7 +30,7 @@ from tokenstore.store.liveness import check_on_checkout
 from tokenstore.store.sqlite_files import make_for_owner
 
 _BUSY_TIMEOUT_MS = 5000
-_CONNECT_TIMEOUT_S = 3
+_CONNECT_TIMEOUT_S = 2
 _POOL_TIMEOUT_S = 5
 _POOL = {"pool_size": 5, "pool_recycle": 300}
 
@@ -90,7 +90,10 @@ class Database:
         Raises StorageUnavailable if there is none to be had.
         """
         with _translated():
-            lent = self._engine.raw_connection()
+            try:
+                lent = self._engine.raw_connection()
+            except self.driver_error as error:  # SQLAlchemy hands it on as it is here
+                raise OperationalError(None, None, error) from error
         lent.detach()
         return cast(DBAPIConnection, lent.dbapi_connection)  # None only after its return to the pool
 
@@ -133,6 +136,9 @@ def prepare_engine(engine: Engine) -> Engine:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
+        from tokenstore.store.impatient import Connector  # here, as psycopg is an extra
+
+        event.listen(engine, "do_connect", Connector())
         check_on_checkout(engine)
     return engine
 
@@ -167,7 +173,12 @@ def _translated() -> Iterator[None]:
 
 def _unavailable(error: SQLAlchemyError) -> StorageUnavailable:
     mend = "a table or column is missing, run flask db upgrade" if lacks_something(error) else reason_of(error)
-    debug = f"{type(_cause_of(error)).__name__}: {mend}" if mend else type(_cause_of(error)).__name__
+    return unavailable(_cause_of(error), mend)
+
+
+def unavailable(cause: BaseException, mend: str) -> StorageUnavailable:
+    """What callers are told of a database that cannot be used; `mend`: what operators are, may be empty."""
+    debug = f"{type(cause).__name__}: {mend}" if mend else type(cause).__name__
     return StorageUnavailable("The database cannot be used at present. Ask again.", debug=debug)
 
 

@@ -19,7 +19,7 @@ from tokenstore.store.access_tokens import join_scopes
 from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now
 from tokenstore.store.engine import Database, insert_into
-from tokenstore.store.link_rows import FREE, HEALTHY, has_default, refresh_context
+from tokenstore.store.link_rows import FREE, HEALTHY, first_row, refresh_context
 from tokenstore.store.tables import audit_event, link, user_account
 from tokenstore.vault.vault import Vault
 
@@ -86,15 +86,8 @@ class SqlLinkImports:
         link_id = LinkId(uuid4())
         values = {
             **self._tokens(link_id, user_id, new),
-            "id": link_id,
-            "user_id": user_id,
-            "provider_id": new.provider.id,
-            "issuer": new.account.issuer,
-            "subject": new.account.subject,
+            **first_row(link_id, user_id, new.provider.id, new.account),
             "account_email_verified": False,
-            "is_default": ~has_default(user_id, new.provider.id),
-            "version": 1,
-            "grant_version": 1,
         }
         connection.execute(insert(link).values(values))
         return link_id

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, or_, select, update
 
-from tokenstore.core.model import Doubt, Identity, Lease, Link, LinkId, LinkState
+from tokenstore.core.model import NO_RESPECT, Doubt, Identity, Lease, Link, LinkId, LinkState, Respect
 from tokenstore.core.ports import Base, Failure
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable
@@ -18,6 +18,7 @@ from tokenstore.store.link_part import LinkPart
 from tokenstore.store.link_rows import (
     FREE,
     LINK_COLUMNS,
+    PREVIOUS,
     at_version,
     current_context,
     failed,
@@ -30,20 +31,18 @@ from tokenstore.store.quarantine import IN_QUARANTINE, AnotherProbe, claim_probe
 from tokenstore.store.tables import link as table
 from tokenstore.store.tables import user_account
 
-_previous = case((table.c.prev_until > db_now(), table.c.prev_sealed), else_=None)
-
-LEASE_COLUMNS = (*LINK_COLUMNS, table.c.refresh_sealed, _previous.label("previous_sealed"), IN_QUARANTINE)
+LEASE_COLUMNS = (*LINK_COLUMNS, table.c.refresh_sealed, PREVIOUS, IN_QUARANTINE)
 """What an UPDATE that takes leases returns for `LinkLeases.opened`."""
 
 
 class LinkLeases(LinkPart):
     """The leasing part of the `LinkStore` port."""
 
-    def take_lease(self, link: Link, owner: str, length: timedelta, patience: timedelta = timedelta()) -> Lease | None:
+    def take_lease(self, link: Link, owner: str, length: timedelta, respect: Respect = NO_RESPECT) -> Lease | None:
         """See the port. One statement, and one more in quarantine; the database's clock decides."""
         statement = (
             update(table)
-            .where(at_version(link), may_be_leased(owner, patience))
+            .where(at_version(link), may_be_leased(owner, respect))
             .values(leased(owner, length))
             .returning(*LEASE_COLUMNS)
         )
@@ -113,16 +112,19 @@ class LinkLeases(LinkPart):
             return None
 
 
-def may_be_leased(owner: str, patience: timedelta) -> ColumnElement[bool]:
+def may_be_leased(owner: str, respect: Respect) -> ColumnElement[bool]:
     """Of which links this owner may take the lease: their refresh token may be tried now, and nobody is at it.
 
-    `patience`: how long after its end the lease of another node than the owner's is still respected.
+    `respect`: for the lease of another node than the owner's.
     """
     columns = table.c
     lapsed = columns.lease_until < db_now()
-    if patience:
+    if respect.length:
         own = columns.lease_owner.startswith(owner.partition("/")[0] + "/", autoescape=True)
-        lapsed = and_(lapsed, or_(own, columns.lease_until < from_now(-patience)))
+        free = or_(own, columns.lease_until < from_now(-respect.length))
+        if respect.but_first:
+            free = or_(free, columns.lease_until > from_now(-respect.but_first))
+        lapsed = and_(lapsed, free)
     return and_(
         columns.state.in_([LinkState.ACTIVE, LinkState.SUSPECT]),
         columns.refresh_sealed.is_not(None),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, true, update
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, true, update
 
 from tokenstore.core.due import next_due
 from tokenstore.core.model import Account, Doubt, Link, LinkId, LinkState, Provider, ProviderId, TokenSet, UserId
@@ -31,6 +31,9 @@ HEALTHY: dict[str, Any] = {
 _HAS_REFRESH_TOKEN = func.coalesce(func.length(link.c.refresh_sealed), 0) > 0
 
 _other = link.alias("other")
+
+PREVIOUS = case((link.c.prev_until > db_now(), link.c.prev_sealed), else_=None).label("previous_sealed")
+"""The previous refresh token of a link while it may live."""
 
 LINK_COLUMNS = (
     link.c.id,
@@ -115,6 +118,20 @@ def to_link(row: Sequence[Any]) -> Link:
     )
 
 
+def first_row(link_id: LinkId, user_id: UserId, provider_id: ProviderId, account: Account) -> dict[str, Any]:
+    """Columns that a link to this account begins with; it is the default if the user has no other."""
+    return {
+        "id": link_id,
+        "user_id": user_id,
+        "provider_id": provider_id,
+        "issuer": account.issuer,
+        "subject": account.subject,
+        "is_default": ~has_default(user_id, provider_id),
+        "version": 1,
+        "grant_version": 1,
+    }
+
+
 def failed(failure: Failure) -> dict[str, Any]:
     """Columns of a link whose refresh failed so."""
     doubt = {} if failure.doubt is None else {"doubt": failure.doubt}
@@ -157,8 +174,12 @@ def same_row(seen: Link) -> ColumnElement[bool]:
 
 
 def at_version(seen: Link) -> ColumnElement[bool]:
-    """The row of this link, if it has not moved since it was seen and was not unlinked."""
-    return and_(same_row(seen), link.c.version == seen.version, link.c.state != LinkState.REVOKED)
+    """The row of this link, if it has not moved since it was seen, not to another provider id either, nor was unlinked.
+
+    The version stays where a provider gets another id, so that an answer in a spool finds its link afterwards.
+    """
+    same = and_(same_row(seen), link.c.provider_id == seen.provider_id)
+    return and_(same, link.c.version == seen.version, link.c.state != LinkState.REVOKED)
 
 
 def held_by(seen: Link, owner: str) -> ColumnElement[bool]:

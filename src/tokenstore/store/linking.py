@@ -30,17 +30,25 @@ from tokenstore.store.link_rows import (
     FREE,
     HEALTHY,
     LINK_COLUMNS,
+    PREVIOUS,
     due_after,
+    first_row,
     has_default,
     refresh_context,
     same_row,
     to_link,
 )
-from tokenstore.store.outbox import drop_revocations, queue_link_revocation
-from tokenstore.store.owed import LIVING, PREVIOUS, log_lost, owed_token, previous_token
+from tokenstore.store.outbox import (
+    drop_revocations,
+    drop_revocations_of,
+    is_being_revoked,
+    queue_link_revocation,
+)
+from tokenstore.store.owed import LIVING, log_lost, owed_token, previous_token
 from tokenstore.store.saving import refresh_end
 from tokenstore.store.tables import access_token, link, user_account
 from tokenstore.store.texts import storable
+from tokenstore.store.unlinking import was_let_go
 from tokenstore.store.users import ensure_user
 from tokenstore.store.waiting import end_waiting
 
@@ -70,6 +78,10 @@ class LinkAttachments(LinkPart):
         is_new = row is None or row.state == LinkState.REVOKED
         if is_new and not new.provider.multi_account and _has_links(connection, user_id, new.provider.id):
             raise OnlyOneAccount
+        # A link that is there is no worse off with the new tokens; one that is made of them would be dead at once.
+        ends = is_new and new.provider.revokes_grant
+        if ends and (was_let_go(connection, new) or is_being_revoked(connection, new.provider, new.account)):
+            raise being_revoked()
         if row is None:
             attached = self._insert(connection, user_id, new)
         else:
@@ -77,9 +89,7 @@ class LinkAttachments(LinkPart):
             if not new.provider.revokes_grant:
                 self._queue_replaced(connection, old, row, new)
             attached = self._relink(connection, old, new)
-        # A link that is there is no worse off with the new tokens; one that is made of them would be dead at once.
-        if new.provider.revokes_grant and drop_revocations(connection, attached) and is_new:
-            raise being_revoked()
+        self._drop_revocations(connection, attached, new, is_new=is_new)
         sealed = seal_access_token(self._vault, attached, _PLAIN, new.tokens)
         granted = attached.scopes_granted
         put_other_tokens(connection, self._vault, attached, new.tokens, new.elapsed)
@@ -89,18 +99,21 @@ class LinkAttachments(LinkPart):
             _note_sharing(connection, attached, new.user.identity, event)
         return attached
 
+    def _drop_revocations(self, connection: Connection, attached: Link, new: NewLink, *, is_new: bool) -> None:
+        """Forget what is owed and would end what was received. Raises ProviderUnavailable if it does so already."""
+        if new.provider.revokes_grant:
+            if drop_revocations(connection, attached) and is_new:
+                raise being_revoked()
+            return
+        received = [token for token in (new.tokens.refresh_token, new.tokens.access_token) if token is not None]
+        if drop_revocations_of(connection, self._vault, attached, received):
+            raise being_revoked()
+
     def _insert(self, connection: Connection, user_id: UserId, new: NewLink) -> Link:
         link_id = LinkId(uuid4())
         values = {
             **_linked(new),
-            "id": link_id,
-            "user_id": user_id,
-            "provider_id": new.provider.id,
-            "issuer": new.account.issuer,
-            "subject": new.account.subject,
-            "is_default": ~has_default(user_id, new.provider.id),
-            "version": 1,
-            "grant_version": 1,
+            **first_row(link_id, user_id, new.provider.id, new.account),
             "refresh_sealed": self._sealed(link_id, user_id, new),
             "due_at": _due(link_id, new) if new.tokens.refresh_token else None,
             "linked_at": db_now(),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
 from tokenstore.core.model import (
     Account,
@@ -29,7 +30,7 @@ from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now, from_now
 from tokenstore.store.engine import Database
 from tokenstore.store.tables import link as link_table
-from tokenstore.store.tables import outbox, user_account
+from tokenstore.store.tables import link_waiting, outbox, user_account
 from tokenstore.store.users import lock_user
 from tokenstore.vault.envelope import Context, Kind
 from tokenstore.vault.vault import Vault
@@ -162,6 +163,27 @@ class SqlOutbox:
                 values = {"sealed": sealed, "lease_until": from_now(length)}
                 connection.execute(update(outbox).where(columns.id == outbox_id).values(values))
 
+    def is_shared(self, outbox_id: UUID) -> bool:
+        """See the port."""
+        columns, waits, gone = outbox.c, link_waiting.c, link_table.alias("gone")
+        rests = exists().where(
+            link_table.c.issuer == gone.c.issuer,
+            link_table.c.subject == gone.c.subject,
+            link_table.c.provider_id == columns.provider_id,
+            link_table.c.client_id == columns.client_id,
+            link_table.c.state != LinkState.REVOKED,
+        )
+        asked = exists().where(
+            waits.user_id == columns.user_id,
+            waits.provider_id == columns.provider_id,
+            waits.client_id == columns.client_id,
+            waits.expires_at > db_now(),
+        )
+        shared = or_(rests, and_(columns.kind == STRAY, asked))
+        found = select(columns.id).outerjoin_from(outbox, gone, gone.c.id == columns.link_id)
+        with self._database.reading() as connection:
+            return connection.execute(found.where(columns.id == outbox_id, shared)).first() is not None
+
     def done(self, outbox_id: UUID) -> None:
         """See the port."""
         with self._database.writing() as connection:
@@ -247,11 +269,46 @@ def drop_revocations(connection: Connection, link: Link) -> bool:
     So, too, what the user's failed linkings at the provider left, for it is not known whose account that is.
     True: some of it is just being sent, which forgetting it does not stop.
     """
+    drop = delete(outbox).where(_own(link), outbox.c.client_id == link.client_id)
+    return any(connection.execute(drop.returning(~_FREE)).scalars().all())
+
+
+def drop_revocations_of(connection: Connection, vault: Vault, link: Link, received: Collection[Secret]) -> bool:
+    """Forget what is owed of a link, or of the user's failed linkings, that is the very token it was `received` with.
+
+    True as in `drop_revocations`.
+    """
+    columns = outbox.c
+    wanted = select(*_PENDING, ~_FREE).where(_own(link), columns.client_id == link.client_id).with_for_update()
+    claimed = False
+    for *row, under_way in connection.execute(wanted).all():
+        outbox_id, user_id, provider_id, client_id, sealed, _ = row
+        with suppress(KeyUnavailable):
+            if vault.open(sealed, _context(outbox_id, user_id, ProviderId(provider_id), client_id)) in received:
+                connection.execute(delete(outbox).where(columns.id == outbox_id))
+                claimed = claimed or under_way
+    return claimed
+
+
+def is_being_revoked(connection: Connection, provider: Provider, account: Account) -> bool:
+    """Whether a token of a link to this account is just being revoked, whosever it was."""
+    there, columns = outbox.c, link_table.c
+    under_way = exists().where(
+        there.link_id == columns.id,
+        ~_FREE,
+        there.provider_id == provider.id,
+        there.client_id == provider.client_id,
+        columns.issuer == account.issuer,
+        columns.subject == account.subject,
+    )
+    return bool(connection.execute(select(under_way)).scalar_one())
+
+
+def _own(link: Link) -> ColumnElement[bool]:
+    """The rows of a link, and those that the user's failed linkings at the provider left."""
     columns = outbox.c
     strays = and_(columns.kind == STRAY, columns.user_id == link.user_id, columns.provider_id == link.provider_id)
-    own = or_(columns.link_id == link.id, strays)
-    drop = delete(outbox).where(own, columns.client_id == link.client_id)
-    return any(connection.execute(drop.returning(~_FREE)).scalars().all())
+    return or_(columns.link_id == link.id, strays)
 
 
 def may_share_grant(

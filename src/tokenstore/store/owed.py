@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import and_, case, or_
+from sqlalchemy import and_, or_
 
 from tokenstore.core.model import Asked, Link
 from tokenstore.core.secret import Secret
@@ -25,10 +25,6 @@ LIVING = and_(
     or_(access_token.c.expires_at.is_(None), access_token.c.expires_at > db_now()),
 )
 """Joins the plain access token of a link while it lives."""
-
-
-PREVIOUS = case((link.c.prev_until > db_now(), link.c.prev_sealed), else_=None).label("previous_sealed")
-"""The previous refresh token of a link while it may live."""
 
 
 def owed_token(vault: Vault, held: Link, refresh_sealed: bytes | None, access_sealed: bytes | None) -> Secret | None:

@@ -21,7 +21,6 @@ from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now
 from tokenstore.store.engine import Database
 from tokenstore.store.link_rows import (
-    FREE,
     LINK_COLUMNS,
     current_context,
     has_default,
@@ -139,12 +138,11 @@ class ProviderRenaming:
             return Moved(seen.id, Fate.MOVED)
         if there is not None:
             connection.execute(delete(link).where(link.c.id == there.id))
+        # The version stays, for an answer that waits in a spool, and so does the trace of who left it there; whoever
+        # holds a lease that ran out misses the fence by the old id.
         values = {
-            **FREE,
             **sealed,
             "provider_id": self._new,
-            # Whoever still holds a lease that ran out misses the fence.
-            "version": link.c.version + 1,
             "is_default": and_(link.c.is_default, ~has_default(seen.user_id, self._new)),
         }
         if not update_one(connection, _as_seen(seen), values):

@@ -54,6 +54,7 @@ from tokenstore.store.link_rows import (
 from tokenstore.store.outbox import may_share_grant, queue_link_revocation, queue_stray
 from tokenstore.store.quarantine import impose, is_given_up, is_quarantined, refuses_too_many
 from tokenstore.store.tables import link, user_account
+from tokenstore.store.unlinking import TOMBSTONE_FOR
 from tokenstore.vault.vault import Vault
 
 LONGEST_GRACE = timedelta(hours=24)
@@ -78,7 +79,7 @@ class LinkSaves(LinkPart):
         """See the port."""
         saved = replace(lease.link, version=lease.version + 1)
         values: dict[str, Any] = {**HEALTHY, "last_refresh_at": db_now()}
-        values |= self._rotated(lease, provider, tokens.refresh_token) if tokens.refresh_token else {}
+        values |= self._rotated(lease, provider, tokens.refresh_token, elapsed) if tokens.refresh_token else {}
         values |= refresh_end(tokens, elapsed)
         if asked.nothing:
             values["due_at"] = due_after(provider, lease.link.id, tokens, elapsed)
@@ -96,9 +97,11 @@ class LinkSaves(LinkPart):
             insert_event(connection, replace(event, provider_id=lease.link.provider_id, link_id=lease.link.id))
         return token
 
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
+    def save_rotation(
+        self, lease: Lease, provider: Provider, refresh_token: Secret, elapsed: timedelta, failure: Failure
+    ) -> bool:
         """See the port."""
-        values = {**self._rotated(lease, provider, refresh_token), "refresh_expires_at": None, "doubt": None}
+        values = {**self._rotated(lease, provider, refresh_token, elapsed), "refresh_expires_at": None, "doubt": None}
         values |= failed(failure)
         with self._database.writing() as connection:
             return _advance(connection, lease, values)
@@ -124,6 +127,8 @@ class LinkSaves(LinkPart):
             owed = tokens.refresh_token or tokens.access_token
             if row is None:
                 return _queue_of_gone(connection, self._vault, held, provider, owed)
+            if row.state == LinkState.REVOKED:
+                connection.execute(update(link).where(same_row(held)).values(due_at=from_now(TOMBSTONE_FOR)))
             if row.state == LinkState.REVOKED or row.client_id != held.client_id:
                 return queue_link_revocation(connection, self._vault, held, owed)
             late = tokens.refresh_token
@@ -176,15 +181,15 @@ class LinkSaves(LinkPart):
                 return self._vault.open(sealed, current_context(held))
         return None
 
-    def _rotated(self, lease: Lease, provider: Provider, refresh_token: Secret) -> dict[str, Any]:
+    def _rotated(self, lease: Lease, provider: Provider, refresh_token: Secret, elapsed: timedelta) -> dict[str, Any]:
         """Columns that take a new refresh token in; the replaced one is kept where the provider may still take it."""
         values: dict[str, Any] = {
             "refresh_sealed": self._vault.seal(refresh_token, current_context(lease.link)),
             "prev_sealed": None,
             "prev_until": None,
         }
-        grace = _grace(provider)
-        if grace:
+        grace = _grace(provider) - elapsed
+        if grace > timedelta():
             values["prev_sealed"] = self._vault.seal(lease.refresh_token, previous_context(lease.link))
             values["prev_until"] = from_now(grace)
         return values

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, exists, select, update
 
 from tokenstore.core.model import AuditEvent, Identity, LinkId, LinkState, ProviderId, UserId
-from tokenstore.core.ports import Debt, Unlinked
+from tokenstore.core.ports import Debt, NewLink, Unlinked
 from tokenstore.errors import KeyUnavailable
 from tokenstore.store.access_tokens import (
     drop_access_tokens,
@@ -22,14 +22,17 @@ from tokenstore.store.access_tokens import (
 from tokenstore.store.audit import insert_event
 from tokenstore.store.base import from_now
 from tokenstore.store.link_part import LinkPart
-from tokenstore.store.link_rows import FREE, LINK_COLUMNS, has_default, same_row, to_link
+from tokenstore.store.link_rows import FREE, LINK_COLUMNS, PREVIOUS, has_default, same_row, to_link
 from tokenstore.store.outbox import queue_link_revocation
-from tokenstore.store.owed import LIVING, PREVIOUS, log_lost, owed_token, previous_token
+from tokenstore.store.owed import LIVING, log_lost, owed_token, previous_token
 from tokenstore.store.tables import access_token, link
 from tokenstore.store.users import lock_user
 
 TOMBSTONE_FOR = timedelta(hours=24)
-"""How long an unlinked link leaves a trace, which it gets back to life from if it is linked again."""
+"""How long an unlinked link leaves a trace, which it gets back to life from if it is linked again.
+
+It counts from when a token of it was queued for revocation last.
+"""
 
 _NO_SECRETS: dict[str, Any] = {"refresh_sealed": None, "prev_sealed": None, "prev_until": None}
 _other = link.alias("other")
@@ -109,6 +112,22 @@ def to_unlink(user_id: UserId, provider_id: ProviderId | None, link_id: LinkId |
     if link_id is not None:
         statement = statement.where(link.c.id == link_id)
     return statement
+
+
+def was_let_go(connection: Connection, new: NewLink) -> bool:
+    """Whether a token of a link to this account, whosever it was, was queued for revocation since this one came.
+
+    Where revoking one token ends the whole grant, that may have ended the new one, too, and be paid and forgotten.
+    """
+    there = exists().where(
+        link.c.provider_id == new.provider.id,
+        link.c.client_id == new.provider.client_id,
+        link.c.issuer == new.account.issuer,
+        link.c.subject == new.account.subject,
+        link.c.state == LinkState.REVOKED,
+        link.c.due_at > from_now(TOMBSTONE_FOR - new.elapsed),
+    )
+    return bool(connection.execute(select(there)).scalar_one())
 
 
 def pass_default_on(connection: Connection, user_id: UserId, provider_id: ProviderId) -> None:

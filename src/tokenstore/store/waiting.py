@@ -75,12 +75,10 @@ class SqlWaitingStore:
         """See the port."""
         return self._give_up([waiting_id], apart, event)
 
-    def give_up_of(
-        self, user: Identity, provider_id: ProviderId, apart: Collection[ProviderId], event: AuditEvent
-    ) -> Sequence[Debt]:
+    def give_up_before(self, waiting: Waiting, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
         """See the port."""
-        theirs = and_(_columns.provider_id == provider_id, _columns.user_id.in_(_id_of(user)))
-        return self._give_up_all(select(_columns.id).where(theirs), apart, event)
+        theirs = and_(_columns.provider_id == waiting.provider_id, _columns.user_id.in_(_id_of(waiting.user)))
+        return self._give_up_all(select(_columns.id).where(theirs, _columns.id != waiting.id), apart, event)
 
     def give_up_stale(self, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
         """See the port."""

@@ -21,9 +21,10 @@ _LINK_ANEW = frozenset({"attempt-expired", "link-denied", "no-offline-access"})
 
 @dataclass(frozen=True, slots=True)
 class WaysOut:
-    """What the template of error pages needs. `again`: where to try again; `user`: None if nobody is logged in.
+    """What the template of error pages needs. `again`: where to try again, empty for the page itself.
 
-    `operator`: what the operator can do, where the person cannot do much. `wait`: after how long to try again.
+    `user`: None if nobody is logged in. `operator`: what the operator can do, where the person cannot do much.
+    `wait`: after how long to try again.
     """
 
     user: User | None
@@ -63,6 +64,8 @@ def _wait(problem: Problem) -> timedelta | None:
 def _again(problem: Problem) -> str | None:
     endpoint, named = request.endpoint or "", request.view_args or {}
     passing = problem.status == 503
+    if problem.repeatable and request.method == "GET":
+        return ""
     if endpoint in ("api.redirect_uri", "ui.begin"):
         provider_id = named.get("provider") or named.get("provider_id")
         return url_for("ui.start", provider_id=provider_id) if passing or problem.slug in _LINK_ANEW else None

@@ -34,7 +34,10 @@ BROWSER_STOPS = frozenset({"authorize", "login", "logout", "redirect_uri"})
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an error looks like from outside; the template gets it as `problem`."""
+    """What an error looks like from outside; the template gets it as `problem`.
+
+    `repeatable`: nothing was done, so the same request may be sent again even where it uses something up.
+    """
 
     type: str
     slug: str
@@ -45,6 +48,7 @@ class Problem:
     authorize_url: str | None = None
     since: int | None = None
     errors: tuple[errors.FieldProblem, ...] = ()
+    repeatable: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
     def members(self) -> dict[str, Any]:
@@ -78,6 +82,7 @@ def problem_of(
         authorize_url=_authorize_url(error, public_url),
         since=None if since is None else int(since.timestamp()),
         errors=getattr(error, "errors", ()),
+        repeatable=isinstance(error, errors.ProviderBusy),
         headers=_headers(error),
     )
 

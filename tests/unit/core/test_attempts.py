@@ -12,13 +12,14 @@ from support.fake_provider import FakeProviderClient
 from support.fakes import fake_stores
 from tokenstore.core.attempts import Attempts, random_value
 from tokenstore.core.model import Purpose
+from tokenstore.core.places import Places
 from tokenstore.core.wishes import Wishes
 from tokenstore.errors import ProviderUnavailable
 
 
 def test_an_attempt_is_kept_with_all_that_the_callback_will_ask_for() -> None:
     stores, client = fake_stores(), FakeProviderClient()
-    begun = Attempts(stores.attempts, client).begin(
+    begun = Attempts(stores.attempts, client, Places()).begin(
         Purpose.LINK, provider(), user=ADA, session_key="s", return_url="/back", wishes=Wishes(prompts=("login",))
     )
     (attempt,) = client.begun
@@ -34,14 +35,16 @@ def test_an_attempt_is_kept_with_all_that_the_callback_will_ask_for() -> None:
 def test_nothing_is_kept_when_the_provider_cannot_be_asked() -> None:
     stores, client = fake_stores(), FakeProviderClient(start=ProviderUnavailable("down"))
     with pytest.raises(ProviderUnavailable):
-        Attempts(stores.attempts, client).begin(Purpose.LOGIN, provider(), user=None, session_key="s", return_url="/")
+        Attempts(stores.attempts, client, Places()).begin(
+            Purpose.LOGIN, provider(), user=None, session_key="s", return_url="/"
+        )
     assert stores.database.attempts == {}
 
 
 def test_state_nonce_and_verifier_are_three_random_values_of_256_bits() -> None:
     client = FakeProviderClient()
     for _ in range(20):
-        Attempts(fake_stores().attempts, client).begin(
+        Attempts(fake_stores().attempts, client, Places()).begin(
             Purpose.LOGIN, provider(), user=None, session_key="s", return_url="/"
         )
     values = [value.reveal() for one in client.begun for value in (one.state, one.nonce, one.code_verifier)]

@@ -28,7 +28,7 @@ from tokenstore.core.model import (
     RevocationResult,
     TokenSet,
 )
-from tokenstore.core.ports import NewLink, Swapped, Waiting
+from tokenstore.core.ports import Debt, NewLink, Swapped, Waiting
 from tokenstore.core.secret import Secret
 from tokenstore.core.wishes import NO_WISHES, Wishes
 from tokenstore.errors import AttemptExpired, InvalidRequest, PolicyDenied, Report, StorageUnavailable, TokenStoreError
@@ -92,6 +92,13 @@ class Scene:
 
     def actions(self) -> Sequence[tuple[str, str | None]]:
         return [(event.action, event.reason) for event in self.stores.database.events]
+
+
+class Tired(FakeWaitingStore):
+    """A database that fails when earlier questions are given up."""
+
+    def give_up_before(self, *_about: object) -> Sequence[Debt]:
+        raise StorageUnavailable("no time for that")
 
 
 class Unsure(FakeLinkStore):
@@ -442,3 +449,33 @@ def test_who_was_faster_with_another_account_makes_the_second_a_question() -> No
     question = scene.confirmations.question(SESSION, waiting.id)
     assert [link.account.subject for link in question.linked] == ["a-9"]
     assert "refresh-a-2" not in scene.revoked()
+
+
+def test_a_question_that_came_twice_ends_no_grant_until_it_is_cancelled() -> None:
+    scene = Scene(provider=provider(revokes_grant=True))
+    scene.waiting()
+    waiting = scene.waiting()
+    assert scene.revoked() == []
+    scene.confirmations.decide(SESSION, waiting.id, Choice.CANCEL)
+    assert scene.revoked() == ["refresh-a-2"]
+    scene.stores.database.clock.advance(2 * MINUTES)
+    scene.services.revoker.settle_next()
+    assert scene.revoked() == ["refresh-a-2"] * 2
+
+
+def test_a_question_that_came_twice_is_linked_and_nothing_is_owed() -> None:
+    scene = Scene(provider=provider(revokes_grant=True))
+    scene.waiting()
+    scene.confirmations.decide(SESSION, scene.waiting().id, Choice.ADD)
+    assert (scene.subjects(), scene.revoked(), scene.stores.database.outbox) == (["a-1", "a-2"], [], {})
+
+
+def test_a_question_is_asked_though_the_earlier_one_cannot_be_given_up() -> None:
+    scene = Scene()
+    scene.waiting()
+    scene.stores = replace(scene.stores, waiting=Tired(scene.stores.database))
+    waiting = scene.waiting()
+    assert scene.revoked() == []
+    scene.confirmations.decide(SESSION, waiting.id, Choice.ADD)
+    scene.stores.database.clock.advance(11 * MINUTES)
+    assert scene.services.asker.sweep() == 1

@@ -23,6 +23,7 @@ from tokenstore.core.model import (
     Unavailable,
     Unclear,
 )
+from tokenstore.core.places import Places
 from tokenstore.core.secret import Secret
 from tokenstore.errors import LinkDenied, ProviderMisconfigured, ProviderUnavailable, TokenStoreError
 
@@ -30,7 +31,9 @@ from tokenstore.errors import LinkDenied, ProviderMisconfigured, ProviderUnavail
 def attempt() -> Attempt:
     """An attempt under way."""
     client = FakeProviderClient()
-    Attempts(fake_stores().attempts, client).begin(Purpose.LINK, provider(), user=None, session_key="s", return_url="/")
+    Attempts(fake_stores().attempts, client, Places()).begin(
+        Purpose.LINK, provider(), user=None, session_key="s", return_url="/"
+    )
     return client.begun[0]
 
 

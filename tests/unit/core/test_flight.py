@@ -11,7 +11,10 @@ import pytest
 
 from support.tallies import Tallies
 from support.waiting import eventually
-from tokenstore.core.flight import ALL_MOST, GROUP_MOST, PARKED_MOST, THREADS, Flight, Flights, Full, StillFlying
+from tokenstore.core.flight import ALL_MOST, GROUP_MOST, Flight, Flights, Full, StillFlying
+from tokenstore.core.places import Places
+
+PLACES = Places().most
 
 
 class Boom(BaseException):
@@ -20,7 +23,7 @@ class Boom(BaseException):
 
 @pytest.fixture
 def flights() -> Iterator[Flights[str, int]]:
-    made: Flights[str, int] = Flights(Tallies(), threads=THREADS)
+    made: Flights[str, int] = Flights(Tallies(), Places())
     yield made
     made.close()
 
@@ -131,7 +134,7 @@ def test_a_joined_flight_tells_the_errand_it_was_begun_for(flights: Flights[str,
 
 
 def test_closing_waits_for_the_flights_under_way(gate: threading.Event) -> None:
-    flights: Flights[str, int] = Flights(Tallies(), threads=THREADS)
+    flights: Flights[str, int] = Flights(Tallies(), Places())
     first, queued = join(flights, "a", waiting(gate, 1)), join(flights, "b", waiting(gate, 2))
     closing = threading.Thread(target=flights.close)
     closing.start()
@@ -141,7 +144,7 @@ def test_closing_waits_for_the_flights_under_way(gate: threading.Event) -> None:
 
 
 def test_nothing_is_begun_after_closing_and_nothing_is_left_hanging() -> None:
-    flights: Flights[str, int] = Flights(Tallies(), threads=THREADS)
+    flights: Flights[str, int] = Flights(Tallies(), Places())
     flights.close()
     for _ in range(2):
         with pytest.raises(RuntimeError):
@@ -226,15 +229,15 @@ def test_a_slow_group_keeps_few_callers_waiting_and_sends_the_others_away_at_onc
     gate: threading.Event, threads: ThreadPoolExecutor
 ) -> None:
     tallies = Tallies()
-    flights: Flights[str, int] = Flights(tallies, threads=THREADS, slow_seconds=0)
+    flights: Flights[str, int] = Flights(tallies, Places(), slow_seconds=0)
     callers = Parked(flights, tallies, threads)
     old, young = join(flights, "old", waiting(gate)), join(flights, "young", waiting(gate))
-    callers.add(old, PARKED_MOST)
+    callers.add(old, PLACES)
     callers.add(young, 5)
     eventually(lambda: len(callers.sent_away) == 5, "the others to be sent away")
-    assert callers.parked == PARKED_MOST
+    assert callers.parked == PLACES
     gate.set()
-    assert [answer.result(30) for answer in callers.answers[:PARKED_MOST]] == [1] * PARKED_MOST
+    assert [answer.result(30) for answer in callers.answers[:PLACES]] == [1] * PLACES
     flights.close()
 
 
@@ -242,18 +245,18 @@ def test_when_a_group_gets_slow_those_who_wait_too_many_are_sent_away(
     gate: threading.Event, threads: ThreadPoolExecutor
 ) -> None:
     tallies = Tallies()
-    flights: Flights[str, int] = Flights(tallies, threads=THREADS, slow_seconds=0.5)
+    flights: Flights[str, int] = Flights(tallies, Places(), slow_seconds=0.5)
     callers = Parked(flights, tallies, threads)
     callers.add(join(flights, "a", waiting(gate)), 10)
-    eventually(lambda: len(callers.sent_away) == 10 - PARKED_MOST, "the others to be sent away")
+    eventually(lambda: len(callers.sent_away) == 10 - PLACES, "the others to be sent away")
     gate.set()
-    assert sorted(answer.result(30) or 0 for answer in callers.answers) == [0] * 6 + [1] * PARKED_MOST
+    assert sorted(answer.result(30) or 0 for answer in callers.answers) == [0] * 6 + [1] * PLACES
     flights.close()
 
 
 def test_another_group_is_waited_for_while_one_is_slow(gate: threading.Event, threads: ThreadPoolExecutor) -> None:
     tallies = Tallies()
-    flights: Flights[str, int] = Flights(tallies, threads=THREADS, slow_seconds=0)
+    flights: Flights[str, int] = Flights(tallies, Places(), slow_seconds=0)
     Parked(flights, tallies, threads).add(join(flights, "a", waiting(gate)), 10)
     other = join(flights, "b", waiting(gate, 2), group="idp2")
     callers = threads.submit(flights.result, other, 30)
@@ -265,7 +268,7 @@ def test_another_group_is_waited_for_while_one_is_slow(gate: threading.Event, th
 def test_groups_that_are_slow_together_leave_threads_to_the_others(
     gate: threading.Event, threads: ThreadPoolExecutor
 ) -> None:
-    flights: Flights[str, int] = Flights(Tallies(), threads=8, slow_seconds=0.3)
+    flights: Flights[str, int] = Flights(Tallies(), Places(), slow_seconds=0.3)
     hanging = [join(flights, group, waiting(gate), group=group) for group in ("idp1", "idp2")]
     answers = [threads.submit(flights.result, flight, 30) for flight in hanging for _ in range(4)]
     eventually(lambda: sum(answer.done() for answer in answers) == 2, "two callers to be sent away")
@@ -278,9 +281,28 @@ def test_groups_that_are_slow_together_leave_threads_to_the_others(
     flights.close()
 
 
+def test_callers_leave_a_slow_group_as_others_take_places_there(
+    gate: threading.Event, threads: ThreadPoolExecutor
+) -> None:
+    tallies, places = Tallies(), Places()
+    flights: Flights[str, int] = Flights(tallies, places, slow_seconds=0)
+    callers = Parked(flights, tallies, threads)
+
+    def visit() -> None:
+        with places.enter("idp1"):
+            assert gate.wait(30)
+
+    callers.add(join(flights, "a", waiting(gate)), PLACES)
+    visits = [threads.submit(visit) for _ in range(2)]
+    eventually(lambda: len(callers.sent_away) == len(visits), "as many to be sent away")
+    gate.set()
+    assert sorted(answer.result(30) or 0 for answer in callers.answers) == [0, 0, 1, 1]
+    flights.close()
+
+
 def test_what_is_under_way_waited_for_and_refused_is_told(gate: threading.Event) -> None:
     tallies = Tallies()
-    flights: Flights[str, int] = Flights(tallies, threads=THREADS)
+    flights: Flights[str, int] = Flights(tallies, Places())
     fill(flights, gate, "idp1", GROUP_MOST)
     with pytest.raises(Full):
         join(flights, "one-more", lambda: 1)

@@ -12,8 +12,9 @@ import pytest
 from support.core_world import CALLER, World
 from support.fake_provider import granted
 from support.waiting import eventually
-from tokenstore.core.flight import GROUP_MOST, THREADS, Flights
+from tokenstore.core.flight import GROUP_MOST, Flights
 from tokenstore.core.model import Granted, LinkId
+from tokenstore.core.places import Places
 from tokenstore.errors import ProviderMisconfigured, ProviderUnavailable, RefreshInProgress, TokenStoreError
 
 
@@ -104,7 +105,7 @@ def test_callers_too_many_for_a_slow_provider_are_told_to_ask_again_at_once(
     world: World, gate: threading.Event
 ) -> None:
     world.flights.close()
-    world.flights = Flights(world.metrics, threads=THREADS, slow_seconds=0)
+    world.flights = Flights(world.metrics, Places(), slow_seconds=0)
     world.wait_seconds = 30
     links = hanging(world, gate, 8)
     told: list[TokenStoreError] = []
@@ -118,7 +119,7 @@ def test_callers_too_many_for_a_slow_provider_are_told_to_ask_again_at_once(
     with ThreadPoolExecutor(8) as threads:
         for link_id in links[:8]:
             threads.submit(caller, link_id)
-        eventually(lambda: len(told) == THREADS // 2, "half of the callers to be sent away")
+        eventually(lambda: len(told) == Places().most, "half of the callers to be sent away")
         gate.set()
     assert {(type(error), getattr(error, "retry_after", None)) for error in told} == {
         (RefreshInProgress, timedelta(seconds=1))

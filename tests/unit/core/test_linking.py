@@ -14,6 +14,7 @@ from support.core_world import ADA, PROFILE, provider
 from support.fake_provider import FakeProviderClient, granted
 from support.fakes import FakeLinkStore, FakeStores, FullAuditLog, fake_stores
 from support.link_services import LinkServices, link_services
+from support.places import taken
 from tokenstore.core.attempts import Begun
 from tokenstore.core.completing import Linked
 from tokenstore.core.confirming import Choice
@@ -39,6 +40,7 @@ from tokenstore.core.model import (
     Unavailable,
     Unclear,
 )
+from tokenstore.core.places import Places
 from tokenstore.core.policy import Policy
 from tokenstore.core.ports import LinkStore, NewLink, Waiting
 from tokenstore.core.secret import Secret
@@ -50,6 +52,7 @@ from tokenstore.errors import (
     NoOfflineAccess,
     NotFound,
     PolicyDenied,
+    ProviderBusy,
     ProviderMisconfigured,
     ProviderUnavailable,
     Report,
@@ -71,6 +74,7 @@ class Scene:
     policy: Policy = field(default_factory=Policy)
     stores: FakeStores = field(default_factory=fake_stores)
     links: LinkStore | None = None
+    places: Places = field(default_factory=Places)
 
     def __post_init__(self) -> None:
         self.stores.users.remember(PROFILE)
@@ -86,6 +90,7 @@ class Scene:
             policy=self.policy,
             links=self.links,
             patience_seconds=0.1,
+            places=self.places,
         )
 
     def begin(self, caller: Caller = SESSION, wishes: Wishes = NO_WISHES) -> Begun:
@@ -129,6 +134,18 @@ class BuggyLinks(FakeLinkStore):
 
     def attach(self, new: NewLink, event: AuditEvent) -> Link:
         raise ZeroDivisionError(f"{new.provider.id} {event.action}")
+
+
+def test_a_linking_that_finds_no_place_at_the_provider_can_be_completed_later() -> None:
+    scene = Scene(places=Places(2, slow_seconds=0))
+    scene.client.exchanges = [granted()]
+    with taken(scene.places, "idp1"), pytest.raises(ProviderBusy):
+        scene.begin()
+    scene.begin(wishes=Wishes(reports=True))
+    with taken(scene.places, "idp1"), pytest.raises(ProviderBusy) as told:
+        scene.come_back()
+    assert (told.value.report_to, scene.stores.database.events) == (None, [])
+    assert scene.come_back().link.provider_id == "idp1"
 
 
 def test_beginning_sends_the_browser_to_the_provider() -> None:

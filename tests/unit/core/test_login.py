@@ -10,6 +10,7 @@ import pytest
 from support.core_world import provider
 from support.fake_provider import FakeProviderClient, granted
 from support.fakes import FakeStores, FullAuditLog, fake_stores
+from support.places import taken
 from tokenstore.core.attempts import Attempts
 from tokenstore.core.callback import CallbackCheck
 from tokenstore.core.login import LoggedIn, LoginService
@@ -26,12 +27,14 @@ from tokenstore.core.model import (
     Refused,
     TokenSet,
 )
+from tokenstore.core.places import Places
 from tokenstore.core.secret import Secret
 from tokenstore.errors import (
     AttemptExpired,
     LinkDenied,
     LoginDenied,
     PolicyDenied,
+    ProviderBusy,
     ProviderMisconfigured,
     ProviderUnavailable,
     TokenStoreError,
@@ -52,6 +55,7 @@ class Scene:
     )
     provider: Provider | None = field(default_factory=lambda: provider(id=LOGIN_PROVIDER))
     stores: FakeStores = field(default_factory=fake_stores)
+    places: Places = field(default_factory=Places)
 
     @property
     def service(self) -> LoginService:
@@ -60,15 +64,20 @@ class Scene:
         return LoginService(
             self.provider,
             stores.users,
-            Attempts(stores.attempts, client),
+            Attempts(stores.attempts, client, self.places),
             CallbackCheck(stores.attempts, client),
             client,
             stores.audit,
+            self.places,
         )
 
     def log_in(self, session_key: str | None = "session-1", **parameters: str) -> LoggedIn:
         """Begin in session-1 and come back in `session_key`."""
         self.service.begin("session-1", "/back")
+        return self.come_back(session_key, **parameters)
+
+    def come_back(self, session_key: str | None, **parameters: str) -> LoggedIn:
+        """Finish the attempt that was begun last."""
         query = {"state": self.client.begun[-1].state.reveal(), "code": "code-1", **parameters}
         return self.service.complete(session_key, Callback({name: (value,) for name, value in query.items()}))
 
@@ -125,6 +134,18 @@ def test_a_refused_callback_redeems_nothing_and_is_audited(
     assert scene.stores.database.events == [
         AuditEvent("login.refused", "failure", provider_id="oidc", reason=error.slug)
     ]
+
+
+def test_a_login_that_finds_no_place_at_the_provider_can_be_completed_later() -> None:
+    scene = Scene(places=Places(2, slow_seconds=0))
+    scene.client.exchanges = [granted()]
+    with taken(scene.places, LOGIN_PROVIDER), pytest.raises(ProviderBusy):
+        scene.service.begin("session-1", "/back")
+    scene.service.begin("session-1", "/back")
+    with taken(scene.places, LOGIN_PROVIDER), pytest.raises(ProviderBusy):
+        scene.come_back("session-1")
+    assert scene.stores.database.events == []
+    assert scene.come_back("session-1").return_url == "/back"
 
 
 def test_a_callback_without_an_attempt_writes_no_event() -> None:

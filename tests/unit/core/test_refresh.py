@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
+from typing import Any
 
 import pytest
 
 from support.core_world import ADA, CALLER, GRACE, SCOPES, World, provider
 from support.fake_provider import granted
 from support.fakes import FakeDatabase, FakeLinkStore
+from support.refreshing import bring, failing, failure, others_save, spent
 from tokenstore.core.model import (
     ACCOUNT_CHANGED,
+    ISSUER_CHANGED,
     PAUSED,
     AccessToken,
+    Account,
     Asked,
     AuditEvent,
     Doubt,
@@ -46,35 +48,9 @@ from tokenstore.errors import (
     RefreshInProgress,
     ScopeNotGranted,
     StorageUnavailable,
-    TokenStoreError,
 )
 
 NARROW = Asked(frozenset({"email"}))
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.flights.close()
-
-
-@pytest.fixture
-def link(world: World) -> Link:
-    """A link whose access token has expired."""
-    return world.link(seconds=3600, age=4000)
-
-
-def bring(world: World, link: Link, asked: Asked = Asked()) -> AccessToken:
-    """A refresh of the link."""
-    return world.refresher.bring(world.errand(link, asked))
-
-
-def failure(world: World, link: Link, asked: Asked = Asked()) -> TokenStoreError:
-    """The error that a refresh of the link ends with."""
-    with pytest.raises(TokenStoreError) as caught:
-        bring(world, link, asked)
-    return caught.value
 
 
 def broken(world: World, link: Link) -> ReauthorizationRequired:
@@ -87,53 +63,6 @@ def broken(world: World, link: Link) -> ReauthorizationRequired:
     return error
 
 
-def spent(world: World) -> list[str]:
-    """The refresh tokens that were sent, in order."""
-    return [call.token for call in world.client.refresh_calls]
-
-
-def others_save(world: World, link: Link, access: str = "theirs", refresh: str | None = "refresh-theirs") -> None:
-    """Another process refreshes the link, as if its lease had been the only one."""
-    row = world.row(link)
-    lease = Lease(row.link, "node-2", row.link.version, Secret("refresh-1"), None)
-    tokens = TokenSet(Secret(access), timedelta(hours=1), Secret(refresh) if refresh else None)
-    saved = world.stores.links.save_refreshed(
-        lease, world.provider, tokens, Asked(), timedelta(), AuditEvent("token.refresh", "success")
-    )
-    assert saved is not None
-
-
-class FailingLinks(FakeLinkStore):
-    """A store whose writes fail while `failures` is above zero."""
-
-    failures = 0
-
-    def _maybe_fail(self) -> None:
-        if self.failures > 0:
-            self.failures -= 1
-            raise StorageUnavailable("The database cannot be used at present.")
-
-    def save_refreshed(
-        self,
-        lease: Lease,
-        provider: Provider,
-        tokens: TokenSet,
-        asked: Asked,
-        elapsed: timedelta,
-        event: AuditEvent,
-    ) -> AccessToken | None:
-        self._maybe_fail()
-        return super().save_refreshed(lease, provider, tokens, asked, elapsed, event)
-
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
-        self._maybe_fail()
-        return super().save_rotation(lease, provider, refresh_token, failure)
-
-    def settle_superseded(self, held: Link, provider: Provider, tokens: TokenSet) -> UUID | None:
-        self._maybe_fail()
-        return super().settle_superseded(held, provider, tokens)
-
-
 class UnwritableLinks(FakeLinkStore):
     """A store that cannot write some row of a refresh's transaction; `faults`: what writes of the token alone raise."""
 
@@ -144,10 +73,12 @@ class UnwritableLinks(FakeLinkStore):
     def save_refreshed(self, *_arguments: object) -> AccessToken | None:
         raise ValueError("U+0000 is no text")
 
-    def save_rotation(self, lease: Lease, provider: Provider, refresh_token: Secret, failure: Failure) -> bool:
+    def save_rotation(
+        self, lease: Lease, provider: Provider, refresh_token: Secret, elapsed: timedelta, failure: Failure
+    ) -> bool:
         if self.faults:
             raise self.faults.pop()
-        return super().save_rotation(lease, provider, refresh_token, failure)
+        return super().save_rotation(lease, provider, refresh_token, elapsed, failure)
 
 
 class MuteLinks(FakeLinkStore):
@@ -155,26 +86,12 @@ class MuteLinks(FakeLinkStore):
 
     mute = True
 
-    def save_refreshed(
-        self,
-        lease: Lease,
-        provider: Provider,
-        tokens: TokenSet,
-        asked: Asked,
-        elapsed: timedelta,
-        event: AuditEvent,
-    ) -> AccessToken | None:
-        saved = super().save_refreshed(lease, provider, tokens, asked, elapsed, event)
+    def save_refreshed(self, *about: Any) -> AccessToken | None:
+        saved = super().save_refreshed(*about)
         if self.mute:
             self.mute = False
             raise StorageUnavailable("The answer was lost.")
         return saved
-
-
-def failing(world: World, times: int) -> None:
-    """The next `times` writes of received tokens fail."""
-    world.links = links = FailingLinks(world.stores.database)
-    links.failures = times
 
 
 def test_a_new_token_is_saved_and_the_link_is_free_again(world: World, link: Link) -> None:
@@ -364,6 +281,15 @@ def test_a_useless_answer_with_a_rotated_token_makes_the_link_back_off(world: Wo
     assert (kept.fail_count, kept.last_error) == (2, "no-access-token")
 
 
+def test_tokens_by_another_issuer_are_kept_for_when_the_operator_has_looked(world: World, link: Link) -> None:
+    world.client.refreshes = [Misconfigured(ISSUER_CHANGED, Secret("refresh-2"))]
+    assert isinstance(failure(world, link), ProviderMisconfigured)
+    row = world.row(link)
+    assert (row.refresh_token, row.lease_owner, row.link.state) == (Secret("refresh-2"), None, LinkState.ACTIVE)
+    assert (row.link.last_error, row.link.fail_count) == ("misconfigured:issuer-changed", 0)
+    assert (world.client.revoked, world.spool.answers) == ([], [])
+
+
 def test_a_rotated_token_in_a_useless_answer_is_offered_until_the_database_takes_it(world: World, link: Link) -> None:
     failing(world, 3)
     world.client.refreshes = [Unclear("no-access-token", Secret("refresh-2"))]
@@ -484,6 +410,20 @@ def test_tokens_of_another_account_break_the_link_at_once_and_are_owed_to_the_pr
     assert (world.row(link).link.state, world.client.revoked) == (LinkState.BROKEN, ["refresh-theirs"])
 
 
+@pytest.mark.parametrize(("is_linked", "revoked"), [(False, ["refresh-theirs"]), (True, [])])
+def test_tokens_of_another_account_are_revoked_with_their_grant_unless_a_link_rests_on_it(
+    is_linked: bool, revoked: list[str]
+) -> None:
+    world = World()
+    link, theirs = world.link(seconds=3600, age=4000), Account("https://idp.example", "b-2")
+    if is_linked:
+        theirs = world.link(subject="b-2").account
+    received = TokenSet(Secret("theirs"), refresh_token=Secret("refresh-theirs"))
+    world.client.refreshes = [Refused(ACCOUNT_CHANGED, received, theirs)]
+    assert isinstance(failure(world, link), ReauthorizationRequired)
+    assert world.client.revoked == revoked
+
+
 def test_invalid_grant_for_a_link_that_was_refreshed_meanwhile_is_answered_from_the_row(
     world: World, link: Link
 ) -> None:
@@ -594,6 +534,15 @@ def test_a_refused_scope_of_the_caller_is_said_to_the_caller(world: World, link:
     world.client.refreshes = [ScopeRefused("invalid_scope")]
     assert isinstance(failure(world, link, NARROW), ScopeNotGranted)
     assert world.row(link) == before
+
+
+def test_a_scope_refused_after_an_unanswered_call_leaves_the_link_in_doubt(world: World, link: Link) -> None:
+    world.client.refreshes = [Unclear("reset"), ScopeRefused("invalid_scope")]
+    assert isinstance(failure(world, link, NARROW), ScopeNotGranted)
+    kept = world.row(link).link
+    assert (kept.doubt, kept.fail_count) == (Doubt.UNANSWERED, 0)
+    world.client.refreshes = [granted("new")]
+    assert bring(world, link).value.reveal() == "new"
 
 
 def test_a_link_that_was_refreshed_before_the_lease_is_answered_from_the_row(world: World, link: Link) -> None:
@@ -722,8 +671,25 @@ def test_another_machine_has_time_to_save_what_a_strict_provider_answered_it(wor
     assert bring(world, link).value.reveal() == "new"
 
 
-def test_another_machine_is_not_waited_for_where_a_used_token_works_again() -> None:
-    world = World(provider(rotation=GRACE))
+@pytest.mark.parametrize(("seconds", "at_once"), [(3, 0), (10, 1), (30, 8), (60, 38)])
+def test_another_machine_is_not_waited_for_while_a_used_token_works_once_more(seconds: int, at_once: int) -> None:
+    rotation = Rotation(RotationKind.GRACE, timedelta(seconds=seconds))
+    world = World(provider(rotation=rotation))
+    link = world.link(seconds=3600, age=4000)
+    lease = rotation.lease.total_seconds()
+    assert world.stores.links.take_lease(world.row(link).link, "node-2/1", rotation.lease) is not None
+    world.advance(lease + at_once)
+    assert isinstance(failure(world, link), RefreshInProgress)
+    world.advance(90 - at_once)
+    assert isinstance(failure(world, link), RefreshInProgress)
+    world.advance(1)
+    world.client.refreshes = [granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+
+
+@pytest.mark.parametrize("rotation", [GRACE, Rotation(RotationKind.NONE), Rotation(RotationKind.KEEP_OLD)])
+def test_another_machine_is_not_waited_for_where_a_used_token_works_again(rotation: Rotation) -> None:
+    world = World(provider(rotation=rotation))
     link = world.link(seconds=3600, age=4000)
     assert world.stores.links.take_lease(world.row(link).link, "node-2/1", timedelta(seconds=20)) is not None
     world.advance(21)
@@ -811,7 +777,7 @@ def test_settling_after_a_missed_fence_is_tried_again_too(world: World, link: Li
         failing_links.failures = 2
         return granted("mine", refresh="refresh-mine")
 
-    world.links = failing_links = FailingLinks(world.stores.database)
+    failing_links = failing(world, 0)
     world.client.refreshes = [overtaken]
     assert bring(world, link).value.reveal() == "theirs"
     assert world.row(link).previous_token == Secret("refresh-mine")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,10 +13,10 @@ from support.core_world import GRACE, World, provider
 from support.fake_provider import granted
 from support.fake_spool import FakeSpool
 from support.fakes import FakeLinkStore
+from support.refreshing import bring, failure, others_save, spent
 from tokenstore.core.model import (
-    AccessToken,
+    NO_RESPECT,
     Asked,
-    AuditEvent,
     Lease,
     Link,
     LinkId,
@@ -24,6 +24,7 @@ from tokenstore.core.model import (
     Misconfigured,
     Outcome,
     Refused,
+    Respect,
     ScopeRefused,
     TokenSet,
     Unavailable,
@@ -32,23 +33,10 @@ from tokenstore.core.model import (
 from tokenstore.core.ports import Base
 from tokenstore.core.secret import Secret
 from tokenstore.core.spool import Spooled, SpoolPlace
-from tokenstore.errors import ProviderUnavailable, RefreshInProgress, StorageUnavailable, TokenStoreError
+from tokenstore.errors import ProviderUnavailable, RefreshInProgress, StorageUnavailable
 
 LEASE = timedelta(seconds=20)
 DEADLINE = timedelta(seconds=12)
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.flights.close()
-
-
-@pytest.fixture
-def link(world: World) -> Link:
-    """A link whose access token has expired."""
-    return world.link(seconds=3600, age=4000)
 
 
 class SlowSpool(FakeSpool):
@@ -72,8 +60,8 @@ class SlowLinks(FakeLinkStore):
         self._world, self._taking, self._renewing = world, taking, renewing
         self.renewed = 0
 
-    def take_lease(self, link: Link, owner: str, length: timedelta, patience: timedelta = timedelta()) -> Lease | None:
-        lease = super().take_lease(link, owner, length, patience)
+    def take_lease(self, link: Link, owner: str, length: timedelta, respect: Respect = NO_RESPECT) -> Lease | None:
+        lease = super().take_lease(link, owner, length, respect)
         passes(self._world, self._taking)
         return lease
 
@@ -100,21 +88,6 @@ def after(world: World, seconds: float, outcome: Outcome) -> Callable[[], Outcom
     return answer
 
 
-def bring(world: World, link: Link) -> AccessToken:
-    return world.refresher.bring(world.errand(link))
-
-
-def failure(world: World, link: Link) -> TokenStoreError:
-    with pytest.raises(TokenStoreError) as caught:
-        bring(world, link)
-    return caught.value
-
-
-def spent(world: World) -> list[str]:
-    """The refresh tokens that were sent, in order."""
-    return [call.token for call in world.client.refresh_calls]
-
-
 def lasting(world: World, link: Link, lasts: list[timedelta]) -> Callable[[], Outcome]:
     """A provider that notes how much of the lease is left when it is called."""
 
@@ -125,14 +98,6 @@ def lasting(world: World, link: Link, lasts: list[timedelta]) -> Callable[[], Ou
         return granted("new", refresh="refresh-2")
 
     return look
-
-
-def saved_by_another(world: World, link: Link) -> None:
-    row = world.row(link)
-    lease = Lease(row.link, "node-1/other", row.link.version, Secret("refresh-1"), None)
-    tokens = TokenSet(Secret("theirs"), timedelta(hours=1), Secret("refresh-theirs"))
-    event = AuditEvent("token.refresh", "success")
-    assert world.stores.links.save_refreshed(lease, world.provider, tokens, Asked(), timedelta(), event) is not None
 
 
 def spooled(world: World, link: Link) -> None:
@@ -274,7 +239,7 @@ def test_an_answer_that_its_flight_is_about_to_save_is_left_to_it(
 ) -> None:
     leased(world, link, "node-1/live")
     spooled(world, link)
-    world.time.meanwhile = lambda: None if world.row(link).lease_owner is None else saved_by_another(world, link)
+    world.time.meanwhile = lambda: None if world.row(link).lease_owner is None else others_save(world, link)
     assert bring(world, link).value.reveal() == "theirs"
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert (world.metrics.fence_misses, spent(world)) == ([], [])

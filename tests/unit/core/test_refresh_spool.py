@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import replace
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
@@ -13,75 +13,31 @@ import pytest
 from support.core_world import GRACE, World, provider
 from support.fake_provider import granted
 from support.fakes import FakeLinkStore, FakeOutbox
+from support.refreshing import bring, failing, failure
 from tokenstore.core.model import (
     AccessToken,
     Asked,
     AuditEvent,
-    Lease,
     Link,
     LinkId,
     LinkState,
     Outcome,
     Provider,
     Refused,
-    TokenSet,
     Unclear,
 )
 from tokenstore.core.ports import Base
 from tokenstore.core.refresh import Replayed
 from tokenstore.core.secret import Secret
-from tokenstore.errors import StorageUnavailable, TokenStoreError
+from tokenstore.errors import StorageUnavailable
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.flights.close()
-
-
-@pytest.fixture
-def link(world: World) -> Link:
-    """A link whose access token has expired."""
-    return world.link(seconds=3600, age=4000)
-
-
-class DownLinks(FakeLinkStore):
-    """A store that takes no refresh while `down`; what `looked` at each try is kept."""
-
-    down = True
-
-    def save_refreshed(
-        self,
-        lease: Lease,
-        provider: Provider,
-        tokens: TokenSet,
-        asked: Asked,
-        elapsed: timedelta,
-        event: AuditEvent,
-    ) -> AccessToken | None:
-        if self.down:
-            raise StorageUnavailable("The database cannot be used at present.")
-        return super().save_refreshed(lease, provider, tokens, asked, elapsed, event)
-
-
-def bring(world: World, link: Link) -> AccessToken:
-    return world.refresher.bring(world.errand(link))
-
-
-def failure(world: World, link: Link) -> TokenStoreError:
-    with pytest.raises(TokenStoreError) as caught:
-        bring(world, link)
-    return caught.value
-
-
-def stranded(world: World, link: Link, outcome: Outcome | None = None) -> DownLinks:
+def stranded(world: World, link: Link, outcome: Outcome | None = None) -> None:
     """A refresh whose answer the database never took, so that only the spool has it."""
-    world.links = links = DownLinks(world.stores.database)
+    links = failing(world, math.inf)
     world.client.refreshes = [outcome or granted("new", refresh="refresh-2")]
     assert isinstance(failure(world, link), StorageUnavailable)
-    links.down = False
-    return links
+    links.failures = 0
 
 
 def test_nothing_is_sent_when_the_spool_is_full(world: World, link: Link) -> None:
@@ -107,17 +63,9 @@ def test_a_new_refresh_token_is_in_the_spool_before_the_database_is_asked(world:
     class Looking(FakeLinkStore):
         seen: ClassVar[list[str]] = []
 
-        def save_refreshed(
-            self,
-            lease: Lease,
-            provider: Provider,
-            tokens: TokenSet,
-            asked: Asked,
-            elapsed: timedelta,
-            event: AuditEvent,
-        ) -> AccessToken | None:
+        def save_refreshed(self, *about: Any) -> AccessToken | None:
             self.seen.extend(answer.tokens.access_token.reveal() for answer in world.spool.answers)
-            return super().save_refreshed(lease, provider, tokens, asked, elapsed, event)
+            return super().save_refreshed(*about)
 
     world.links = links = Looking(world.stores.database)
     world.client.refreshes = [granted("new", refresh="refresh-2")]
@@ -295,6 +243,22 @@ def test_what_the_database_does_not_take_whole_is_replayed_without_its_access_to
     assert world.spool.answers == []
 
 
+@pytest.mark.parametrize("outcome", [granted("new", refresh="refresh-2"), Unclear("odd", Secret("refresh-2"))])
+@pytest.mark.parametrize(("since", "previous"), [(50, Secret("refresh-1")), (70, None)])
+def test_the_token_before_an_answer_that_waited_is_kept_for_the_rest_of_its_grace(
+    outcome: Outcome, since: float, previous: Secret | None
+) -> None:
+    world = World(provider(rotation=GRACE))
+    link = world.link(seconds=3600, age=4000)
+    stranded(world, link, outcome)
+    (left,) = world.spool.answers
+    world.spool.answers[:] = [replace(left, sent_at=world.time.timing.now() - timedelta(seconds=since))]
+    assert world.recovery.replay_all() == Replayed(1, 0)
+    row = world.row(link)
+    assert (row.refresh_token, row.previous_at(world.now)) == (Secret("refresh-2"), previous)
+    assert row.previous_at(world.now + timedelta(seconds=11)) is None
+
+
 @pytest.mark.parametrize("error", [KeyError("tokens"), StorageUnavailable("a bad sector")])
 def test_an_answer_that_cannot_be_read_stays_and_stops_no_other(world: World, error: Exception) -> None:
     first, second = world.link(seconds=3600, age=4000), world.link(seconds=3600, age=4000, subject="b-2")
@@ -322,10 +286,7 @@ def test_an_answer_that_the_database_never_takes_stays_and_stops_no_other(world:
 
 
 def test_a_replayed_rotation_without_an_access_token_leaves_the_token_cache_alone(world: World, link: Link) -> None:
-    world.links = links = DownLinks(world.stores.database)
-    world.client.refreshes = [granted("new", refresh="refresh-2")]
-    failure(world, link)
-    links.down = False
+    stranded(world, link)
     (left,) = world.spool.answers
     world.spool.answers[:] = [replace(left, rotation_only=True)]
     world.recovery.replay_all()

@@ -13,13 +13,27 @@ import pytest
 from support.core_world import ADA, PROFILE, provider
 from support.fake_provider import Answer, FakeProviderClient, granted
 from support.fakes import FakeOutbox, FakeStores, fake_stores
-from tokenstore.core.flight import PARKED_MOST
-from tokenstore.core.model import Provider, ProviderId, Refused, RevocationResult, Unavailable, Unclear
+from support.harness import BOB, new_link
+from tokenstore.core.model import (
+    AuditEvent,
+    Provider,
+    ProviderId,
+    Refused,
+    RevocationResult,
+    Rotation,
+    RotationKind,
+    Unavailable,
+    Unclear,
+)
+from tokenstore.core.places import Places
 from tokenstore.core.ports import Debt
 from tokenstore.core.registry import Registry
-from tokenstore.core.revocation import HELD, Revoker
+from tokenstore.core.revocation import CLAIM, HELD, Revoker
 from tokenstore.core.secret import Secret
 from tokenstore.errors import ProviderMisconfigured, ProviderUnavailable, StorageUnavailable
+from tokenstore.providers.client import REVOCATION_SECONDS
+
+MOST = Places().most
 
 
 def queued(stores: FakeStores) -> UUID:
@@ -90,6 +104,51 @@ def test_a_row_that_somebody_else_works_on_is_left_to_them() -> None:
     assert client.revoked == []
 
 
+def shared(stores: FakeStores, at: Provider) -> Debt:
+    """What Ada owes for an account that she unlinked and Bob has linked."""
+    for who in (PROFILE, BOB):
+        stores.links.attach(new_link(who, at=at), AuditEvent("link.created", "success"))
+    [gone] = stores.links.unlink(ADA, at.id, None, AuditEvent("link.removed", "success"))
+    assert gone.debt is not None
+    return gone.debt
+
+
+def test_a_grant_on_which_anothers_link_rests_is_not_ended_before_that_is_unlinked() -> None:
+    stores, client = fake_stores(), FakeProviderClient()
+    revoker, debt = Revoker(Registry([provider()]), stores.outbox, client), shared(stores, provider())
+    assert revoker.settle(debt.id) is RevocationResult.QUEUED
+    [row] = stores.database.outbox.values()
+    assert (row.next_try_at, row.lease_until) == (stores.database.clock.now + timedelta(minutes=1), None)
+    stores.database.clock.advance(timedelta(minutes=2))
+    assert revoker.settle_next() is None
+    assert client.revoked == []
+    stores.links.unlink(BOB.identity, provider().id, None, AuditEvent("link.removed", "success"))
+    stores.database.clock.advance(timedelta(minutes=4))
+    assert [revoker.settle_next() for _ in range(3)] == [("idp1", RevocationResult.CONFIRMED)] * 2 + [None]
+
+
+def test_what_has_to_wait_for_others_holds_up_nothing_else() -> None:
+    stores = fake_stores()
+    shared(stores, provider())
+    stores.database.clock.advance(timedelta(seconds=1))
+    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient())
+    [alone] = owing(stores, 1, provider())
+    assert revoker.settle_next() == ("idp1", RevocationResult.CONFIRMED)
+    assert alone.id not in stores.database.outbox
+
+
+def test_a_token_of_a_former_client_does_not_wait_for_others() -> None:
+    stores, at = fake_stores(), provider(client_id="client-2")
+    debt = shared(stores, provider())
+    assert Revoker(Registry([at]), stores.outbox, FakeProviderClient()).settle(debt.id) is RevocationResult.FAILED
+
+
+def test_anothers_link_is_no_hindrance_where_revoking_ends_one_token() -> None:
+    stores, at = fake_stores(), provider(revokes_grant=False)
+    debt = shared(stores, at)
+    assert Revoker(Registry([at]), stores.outbox, FakeProviderClient()).settle(debt.id) is RevocationResult.CONFIRMED
+
+
 def test_a_database_that_is_down_leaves_the_token_queued() -> None:
     stores = fake_stores()
     outbox_id = queued(stores)
@@ -143,11 +202,11 @@ def owing(stores: FakeStores, number: int, at: Provider) -> list[Debt]:
 def test_a_provider_that_hangs_holds_only_so_many_threads() -> None:
     stores, client, other = fake_stores(), Hanging(), provider(id=ProviderId("idp2"))
     revoker = Revoker(Registry([provider(), other]), stores.outbox, client)
-    *hung, late = owing(stores, PARKED_MOST + 1, provider())
+    *hung, late = owing(stores, MOST + 1, provider())
     [elsewhere] = owing(stores, 1, other)
-    with ThreadPoolExecutor(PARKED_MOST + 1) as threads:
+    with ThreadPoolExecutor(MOST + 1) as threads:
         waiting = [threads.submit(revoker.settle_all, [debt]) for debt in hung]
-        client.wait_for(PARKED_MOST)
+        client.wait_for(MOST)
         assert revoker.settle_all([late]) == {late.id: RevocationResult.QUEUED}
         revoker.give_back(provider(), ADA, Secret("refresh-9"))
         assert client.revoked == []
@@ -155,8 +214,15 @@ def test_a_provider_that_hangs_holds_only_so_many_threads() -> None:
         client.wait_for(1)
         client.answer.set()
         receipts = [result for one in waiting for result in one.result(30).values()]
-    assert receipts == [RevocationResult.CONFIRMED] * (PARKED_MOST + 1)
+    assert receipts == [RevocationResult.CONFIRMED] * (MOST + 1)
     assert revoker.settle_all([late]) == {late.id: RevocationResult.CONFIRMED}
+
+
+def test_nobody_else_takes_a_revocation_before_the_longest_one_is_over() -> None:
+    rotations = [Rotation(), *(Rotation(RotationKind.GRACE, timedelta(seconds=grace)) for grace in (1, 15, 30, 3600))]
+    longest_refresh = max(rotation.deadline for rotation in rotations)
+    refused_spent_and_revoked = 2 * timedelta(seconds=REVOCATION_SECONDS) + longest_refresh
+    assert refused_spent_and_revoked + timedelta(seconds=20) <= CLAIM
 
 
 def test_a_linking_waits_for_the_revocation_that_would_end_its_grant() -> None:

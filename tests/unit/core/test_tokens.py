@@ -41,13 +41,6 @@ from tokenstore.errors import (
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.flights.close()
-
-
-@pytest.fixture
 def gate() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event

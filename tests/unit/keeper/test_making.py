@@ -16,7 +16,7 @@ from tokenstore.core.registry import Registry
 from tokenstore.core.revocation import Revoker
 from tokenstore.keeper.loop import Routine
 from tokenstore.keeper.making import Tools, own_routines, shared_routines
-from tokenstore.keeper.refreshing import AT_ONCE
+from tokenstore.keeper.refreshing import AT_ONCE, FORWARD_AT_ONCE
 
 
 class Nothing:
@@ -24,6 +24,9 @@ class Nothing:
 
     def take_due(self, *_: object, **__: object) -> Sequence[Due]:
         return []
+
+    def bring_forward(self, *_: object) -> int:
+        return 0
 
     def reschedule(self, *_: object, **__: object) -> None:
         raise AssertionError("nothing was taken")
@@ -64,6 +67,18 @@ def test_each_provider_that_is_refreshed_has_a_chore_of_its_own() -> None:
     assert list(names) == ["refresh idp1", "refresh two", "outbox", "waiting", "purge"]
 
 
+def test_links_that_a_provider_would_forget_are_looked_for() -> None:
+    forgetful = provider(refresh_idle=timedelta(days=90))
+    never = provider(id=ProviderId("never"), refreshes=False, refresh_idle=timedelta(days=90))
+    names = named(shared_routines(tools(forgetful, provider(id=ProviderId("two")), never)))
+    assert [name for name in names if name.startswith("idle")] == ["idle idp1"]
+
+
+def test_no_more_become_due_so_in_a_second_than_are_refreshed() -> None:
+    made = named(shared_routines(tools(provider(refresh_idle=timedelta(days=90)), rate=10)))
+    assert FORWARD_AT_ONCE / made["idle idp1"].again == pytest.approx(10)
+
+
 def test_what_a_process_does_for_itself_is_written_down_within_five_seconds() -> None:
     own = named(own_routines(tools()))
     assert list(own) == ["spool", "usage", "measure"]
@@ -76,6 +91,6 @@ def test_no_more_links_are_refreshed_in_a_second_than_the_operator_says(rate: in
 
 
 def test_every_chore_runs_where_there_is_nothing_to_do() -> None:
-    made = tools(provider())
+    made = tools(provider(refresh_idle=timedelta(days=90)))
     for routine in (*own_routines(made), *shared_routines(made)):
         assert routine.chore.run().count == 0

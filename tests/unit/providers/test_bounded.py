@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from support.waiting import eventually
+from tokenstore.core.places import Places
 from tokenstore.core.secret import Secret
 from tokenstore.errors import BadCredentials, ProviderUnavailable
 from tokenstore.providers import bounded
-from tokenstore.providers.bounded import AT_ONCE, REFUSED_SECONDS, BoundedChecks
+from tokenstore.providers.bounded import REFUSED_SECONDS, BoundedChecks
+
+AT_ONCE = Places().most
 
 
 @dataclass
@@ -28,7 +31,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.go_on.set()
-        self.checks = BoundedChecks(self.verify, monotonic=lambda: self.seconds)
+        self.checks = BoundedChecks(self.verify, Places(), monotonic=lambda: self.seconds)
 
     def verify(self, token: Secret) -> Mapping[str, Any]:
         self.asked.append(token.reveal())

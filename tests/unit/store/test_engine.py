@@ -176,7 +176,7 @@ def test_the_operators_engine_options_go_before_ours() -> None:
     url = "postgresql+psycopg://db.example/tokenstore"
     options = engine_options(url, {"pool_timeout": 1, "connect_args": {"sslmode": "require"}, "hide_parameters": False})
     assert (options["pool_timeout"], options["pool_size"], options["pool_recycle"]) == (1, 5, 300)
-    assert options["connect_args"] == {"connect_timeout": 3, "sslmode": "require"}
+    assert options["connect_args"] == {"connect_timeout": 2, "sslmode": "require"}
     assert options["hide_parameters"] is True
 
 

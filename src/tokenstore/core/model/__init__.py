@@ -19,6 +19,7 @@ from tokenstore.core.model.links import (
 )
 from tokenstore.core.model.outcomes import (
     ACCOUNT_CHANGED,
+    ISSUER_CHANGED,
     PAUSED,
     Granted,
     Misconfigured,
@@ -31,12 +32,15 @@ from tokenstore.core.model.outcomes import (
 )
 from tokenstore.core.model.people import Caller, CallerKind, Identity, Login, LogoutNotice, Origin, Profile, UserId
 from tokenstore.core.model.providers import (
+    DEADLINE,
     LOGIN_PROVIDER,
+    NO_RESPECT,
     DisplayMetadata,
     Endpoints,
     Provider,
     ProviderId,
     ProviderKind,
+    Respect,
     Rotation,
     RotationKind,
 )
@@ -44,7 +48,10 @@ from tokenstore.core.model.tokens import AccessToken, Asked, TokenSet
 
 __all__ = [
     "ACCOUNT_CHANGED",
+    "DEADLINE",
+    "ISSUER_CHANGED",
     "LOGIN_PROVIDER",
+    "NO_RESPECT",
     "PAUSED",
     "AccessToken",
     "Account",
@@ -78,6 +85,7 @@ __all__ = [
     "ProviderKind",
     "Purpose",
     "Refused",
+    "Respect",
     "RevocationResult",
     "Rotation",
     "RotationKind",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from tokenstore.core.model.links import Account
 from tokenstore.core.model.tokens import TokenSet
 from tokenstore.core.secret import Secret
 
@@ -22,10 +23,12 @@ class Refused:
     """A terminal error code about this grant, e.g. `invalid_grant`: ambiguous until re-read and confirmed.
 
     `received` are the tokens of another account that came with ACCOUNT_CHANGED: not to be used, but to be revoked.
+    `account`: which account that is, as far as it can be told.
     """
 
     code: str
     received: TokenSet | None = None
+    account: Account | None = None
 
 
 ACCOUNT_CHANGED = "account-changed"
@@ -38,9 +41,17 @@ PAUSED = "paused"
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """The provider refuses us or our request (`invalid_client`, other 4xx): the operator's business."""
+    """The provider refuses us or our request (`invalid_client`, other 4xx): the operator's business.
+
+    `refresh_token` is set when it came with ISSUER_CHANGED: it must be saved.
+    """
 
     code: str
+    refresh_token: Secret | None = None
+
+
+ISSUER_CHANGED = "issuer-changed"
+"""Code of `Misconfigured` where a refresh brought tokens of the same subject by another issuer; they are not used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ class RotationKind(StrEnum):
     STRICT = "strict"
 
 
+DEADLINE = timedelta(seconds=12)
+"""Longest that a call to a provider may take, whatever has to be fetched for it first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """Rotation behaviour; `grace` is how long a used token still works, zero unless kind is GRACE."""
@@ -42,8 +46,8 @@ class Rotation:
     def deadline(self) -> timedelta:
         """Longest a refresh call may take: with a known grace, short enough to retry inside it (12 s otherwise)."""
         if not self.grace:
-            return timedelta(seconds=12)
-        return min(max(self.grace - timedelta(seconds=7), timedelta(seconds=5)), timedelta(seconds=12))
+            return DEADLINE
+        return min(max(self.grace - timedelta(seconds=7), timedelta(seconds=5)), DEADLINE)
 
     @property
     def lease(self) -> timedelta:
@@ -51,6 +55,17 @@ class Rotation:
         if not self.grace:
             return timedelta(seconds=20)
         return min(timedelta(seconds=20), max(self.deadline + timedelta(seconds=2), self.grace - timedelta(seconds=5)))
+
+
+@dataclass(frozen=True, slots=True)
+class Respect:
+    """How long after its end the lease of another machine is respected: for `length`, but not `but_first`."""
+
+    length: timedelta = timedelta()
+    but_first: timedelta = timedelta()
+
+
+NO_RESPECT = Respect()
 
 
 @dataclass(frozen=True, slots=True)

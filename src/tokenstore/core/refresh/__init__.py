@@ -3,6 +3,7 @@
     errand      what a flight is to bring home, and the clock it goes by
     obstacles   why a link cannot be refreshed now, and the errors that say so
     refresher   lease, provider call, and what each outcome means for the link
+    unreturned  leases that the database may hold without a use
     tenure      how long a lease surely lasts, and until when calls may begin under it
     calling     the provider call with its repetitions
     keeping     the answer into the spool and behind the fence into the database

@@ -68,13 +68,17 @@ class Keeping:
         return token
 
     def save_rotation(
-        self, errand: Errand, lease: Lease, refresh_token: Secret, failure: Failure, place: SpoolPlace
+        self, errand: Errand, lease: Lease, refresh_token: Secret, sent: float, failure: Failure, place: SpoolPlace
     ) -> None:
         """Keep a refresh token that came in an otherwise useless answer. Raises as `save` does."""
         alone = TokenSet(access_token=refresh_token, refresh_token=refresh_token)
         if is_news(refresh_token, lease):
-            self._into_spool(place, replace(self._spooled(errand, lease, alone, None), rotation_only=True))
-        saved = self._insist(lease, lambda: self._links.save_rotation(lease, errand.provider, refresh_token, failure))
+            self._into_spool(place, replace(self._spooled(errand, lease, alone, sent), rotation_only=True))
+
+        def save() -> bool:
+            return self._links.save_rotation(lease, errand.provider, refresh_token, self._since(sent), failure)
+
+        saved = self._insist(lease, save)
         if not saved:
             self._superseded(errand, lease, alone)
         place.forget()
@@ -115,16 +119,16 @@ class Keeping:
         if base.link.version != spooled.version:
             return False
         tokens, elapsed = spooled.tokens, self._timing.now() - spooled.sent_at
+        age = max(timedelta(), elapsed)
         # Of a broken link the refused token may be erased by now. None is older than the one that was received.
         before = base.refresh_token or tokens.refresh_token or Secret("")
         lease = Lease(base.link, "", spooled.version, before, None)
         if tokens.refresh_token is not None and (spooled.rotation_only or not timedelta() <= elapsed < YOUNG):
             pause = timedelta(seconds=5) if spooled.rotation_only else timedelta()
             failure = Failure("interrupted", pause, counts=spooled.rotation_only)
-            return self._links.save_rotation(lease, errand.provider, tokens.refresh_token, failure)
+            return self._links.save_rotation(lease, errand.provider, tokens.refresh_token, age, failure)
         received = self._with_kept(errand, tokens)
         event = replace(errand.about(REFRESHED), reason="spool")
-        age = max(timedelta(), elapsed)
         saved = self._links.save_refreshed(lease, errand.provider, received, spooled.asked, age, event)
         return saved is not None
 
@@ -145,8 +149,8 @@ class Keeping:
             # The room was reserved, so this is a disk that fails: the database is the better hope.
             log.critical("an answer could not be spooled", extra={"link": str(spooled.link_id), "because": error.debug})
 
-    def _spooled(self, errand: Errand, lease: Lease, tokens: TokenSet, sent: float | None) -> Spooled:
-        sent_at = self._timing.now() - (timedelta() if sent is None else self._since(sent))
+    def _spooled(self, errand: Errand, lease: Lease, tokens: TokenSet, sent: float) -> Spooled:
+        sent_at = self._timing.now() - self._since(sent)
         held = lease.link
         whose = Whose(held.provider_id, held.client_id, errand.caller.identity, held.account)
         return Spooled(held.id, lease.version, errand.asked, tokens, sent_at, whose=whose)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import timedelta
 from uuid import uuid4
 
@@ -21,6 +21,7 @@ from tokenstore.core.model import (
     LinkState,
     Misconfigured,
     Refused,
+    Respect,
     Rotation,
     RotationKind,
     ScopeRefused,
@@ -42,7 +43,8 @@ from tokenstore.core.refresh.obstacles import (
     unavailable,
 )
 from tokenstore.core.refresh.recovery import Recovery
-from tokenstore.core.refresh.tenure import Tenure
+from tokenstore.core.refresh.tenure import SPARE_SECONDS, Tenure
+from tokenstore.core.refresh.unreturned import Unreturned
 from tokenstore.core.refusals import SUSPECTED, MassRefusal, Refusal
 from tokenstore.core.revocation import Revoker
 from tokenstore.core.secret import Secret
@@ -67,7 +69,7 @@ MISCONFIGURED_PAUSE = timedelta(seconds=10)
 """How long a link is not tried again whose provider refuses this service, until the operator has mended it."""
 
 ANOTHER_MACHINES_SPOOL = timedelta(seconds=90)
-"""How long after its end another machine's lease is respected where a refresh token works only once: longer than an
+"""How long after its end another machine's lease is respected where a used refresh token works no more: longer than an
 answer is offered to the database, so that what is in that machine's spool comes first."""
 
 
@@ -103,6 +105,7 @@ class Refresher:
         self._metrics = metrics
         self._timing = timing
         self._wait_seconds = wait_seconds
+        self._unreturned = Unreturned(links, timing.monotonic)
 
     def bring(self, errand: Errand) -> AccessToken:
         """A token newer than `errand.seen`, refreshed here or by whoever holds the lease.
@@ -161,9 +164,14 @@ class Refresher:
             place.close()
 
     def _take_lease(self, errand: Errand, link: Link) -> Lease | None:
+        self._unreturned.settle(link.id)
         rotation = errand.provider.rotation
         owner = f"{self._spool.name()}/{uuid4()}"
-        return self._links.take_lease(link, owner, rotation.lease, patience(rotation))
+        try:
+            return self._links.take_lease(link, owner, rotation.lease, respect(rotation))
+        except StorageUnavailable:  # which may have taken it all the same, or be about to
+            self._unreturned.note(Lease(link, owner, link.version, Secret(""), None))
+            raise
 
     def _is_in_spool(self, lease: Lease) -> bool:
         """Whether a process that died left an answer, which has found its place now; the lease is given back then."""
@@ -185,9 +193,11 @@ class Refresher:
         return place
 
     def _give_back(self, lease: Lease) -> None:
-        """Nothing was sent. If the database does not take that, the lease ends by itself."""
-        with suppress(StorageUnavailable):
+        """Nothing was sent. If the database does not take that, it is told before the next try."""
+        try:
             self._links.release_lease(lease, None)
+        except StorageUnavailable:
+            self._unreturned.note(lease)
 
     def _reread(self, errand: Errand) -> Holding:
         holding = self._links.read(errand.caller.identity, errand.provider.id, errand.link.id, errand.asked.variant)
@@ -220,20 +230,25 @@ class Refresher:
                 return token
             case Refused() as refused:
                 raise self._refused(errand, lease, refused, doubt)
-            case Misconfigured(code):
+            case Misconfigured(code, refresh_token):
+                doubt = doubt if refresh_token is None else None
                 failure = Failure(MISCONFIGURED + code, MISCONFIGURED_PAUSE, counts=False, doubt=doubt)
-                self._links.release_lease(lease, failure)
+                if refresh_token is None:
+                    self._links.release_lease(lease, failure)
+                else:
+                    self._keeping.save_rotation(errand, lease, refresh_token, called.sent, failure, place)
                 log.error("provider refuses this service", extra={"provider": errand.provider.id, "because": code})
                 raise misconfigured(errand.provider)
             case ScopeRefused(code):
-                self._links.release_lease(lease, None)
+                failed = Failure(code, timedelta(), counts=False, doubt=doubt) if doubt else None
+                self._links.release_lease(lease, failed)
                 raise ScopeNotGranted(
                     "The provider does not give this scope, audience or resource for the link. Ask for less.",
                     provider_id=errand.provider.id,
                     debug=code,
                 )
             case Unclear(reason, refresh_token) if refresh_token is not None:
-                raise self._keep_rotation(errand, lease, reason, refresh_token, place)
+                raise self._keep_rotation(errand, lease, reason, refresh_token, called.sent, place)
             case Unclear(reason):
                 raise self._back_off(errand, lease, reason, None, Doubt.UNANSWERED)
             case Unavailable(reason, retry_after) if reason == PAUSED:
@@ -253,13 +268,13 @@ class Refresher:
             log.exception("a refresh cannot be saved whole", extra={"link": str(lease.link.id)})
             if tokens.refresh_token is None:
                 raise self._back_off(errand, lease, "internal", None, None) from error
-            raise self._keep_rotation(errand, lease, "internal", tokens.refresh_token, place) from error
+            raise self._keep_rotation(errand, lease, "internal", tokens.refresh_token, sent, place) from error
 
     def _keep_rotation(
-        self, errand: Errand, lease: Lease, reason: str, refresh_token: Secret, place: SpoolPlace
+        self, errand: Errand, lease: Lease, reason: str, refresh_token: Secret, sent: float, place: SpoolPlace
     ) -> TokenStoreError:
         pause = back_off(lease.link.fail_count)
-        self._keeping.save_rotation(errand, lease, refresh_token, Failure(reason, pause), place)
+        self._keeping.save_rotation(errand, lease, refresh_token, sent, Failure(reason, pause), place)
         return unavailable(pause)
 
     def _refused(self, errand: Errand, lease: Lease, refused: Refused, doubt: Doubt | None) -> TokenStoreError:
@@ -267,7 +282,7 @@ class Refresher:
         provider, pause = errand.provider, timedelta(seconds=self._timing.uniform(*DOUBT_SECONDS))
         if refused.received is not None:
             owed = refused.received.refresh_token or refused.received.access_token
-            self._revoker.give_back(provider, errand.caller.identity, owed)
+            self._revoker.give_back(provider, errand.caller.identity, owed, refused.account)
         refusal = Refusal(refused.code, pause, final=refused.code == ACCOUNT_CHANGED, doubt=doubt)
         verdict = self._links.refuse(lease, refusal, MassRefusal(), errand.about(SUSPECTED))
         if verdict is None:
@@ -293,6 +308,14 @@ class Refresher:
         return unavailable(pause)
 
 
-def patience(rotation: Rotation) -> timedelta:
-    """How long after its end the lease of another machine is respected."""
-    return ANOTHER_MACHINES_SPOOL if rotation.kind is RotationKind.STRICT else timedelta()
+def respect(rotation: Rotation) -> Respect:
+    """How long after its end the lease of another machine is respected: not while a used token works once more."""
+    match rotation.kind:
+        case RotationKind.STRICT:
+            return Respect(ANOTHER_MACHINES_SPOOL)
+        case RotationKind.GRACE:
+            # What is left of the grace when the lease ends, if the token was sent as soon as that was taken.
+            left = rotation.grace - rotation.lease - timedelta(seconds=SPARE_SECONDS)
+            return Respect(ANOTHER_MACHINES_SPOOL, but_first=max(timedelta(), left))
+        case RotationKind.NONE | RotationKind.KEEP_OLD:
+            return Respect()
