@@ -15,8 +15,8 @@ WEAK = """\
 - Loopback has no packet loss, no jitter and no partitions in one direction. A killed process is not a machine without
   power: what a disk does with a write it has confirmed is not tried here. PostgreSQL runs with `fsync=off`, which a
   killed server survives and a power cut would not.
-- A database that stands still without closing its connections is noticed by nobody: callers wait until it goes on.
-  Nothing is lost, and no 503 comes.
+- A database that stands still is one whose processes are stopped (F-DB). A disk that answers no more and a network that
+  swallows packets look the same to the store, and were not tried.
 - A full disk is tried by a limit on the size of files, which the store is told of in the same way. The files of
   `/metrics`, which are mapped into memory, take their room on the disk before anything is counted in them.
 - Time passes for links by moving their instants back, so that nobody has to wait for leases and pauses. Breakers go
@@ -25,9 +25,9 @@ WEAK = """\
   `tests/integration/test_link_races.py`. There is no run of hours, for memory and descriptors; lease and fence are
   walked exhaustively as a model, in `tests/unit/core/test_lease_model.py`.
 - F-RACE3 walks in one process, on clocks that are moved, stops before calls of ports and not within them, and reseals
-  nothing. It excuses one thing that the store could do better: where revoking a token ends the whole grant, a
-  revocation that is begun and ended between a linking's code and its link (an unlinking, or another tab that fails)
-  leaves a link that is dead from the start, and the person has to link again.
+  nothing. It excuses a link whose grant is ended, where revoking a token ends all of it, between a linking's code and
+  its storing. The store finds an unlinking in between by the time that has passed, of which these clocks tell it
+  nothing (`tests/integration/test_shared_grants.py` shows it), and does not find another tab's failed linking.
 - Tried in no battery: a database that has become read-only; files in the spool that are cut short, of another machine,
   older than the link, or replayed twice (one by one: `tests/unit/store/test_spool_places.py` and
   `tests/unit/core/test_refresh_spool.py`); a bad certificate, a name that does not resolve, and an answer that unpacks
