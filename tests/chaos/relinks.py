@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from chaos.asking import patiently, token_of, told
 from chaos.databases import KINDS, Databases, Kind
@@ -48,11 +49,17 @@ class Readers:
             self.reads.append(Read(begun, time.monotonic(), reply))
 
     def stop(self) -> list[Read]:
-        """All that was read."""
+        """All that was read; no more is."""
         self._stopping.set()
         for thread in self._threads:
             thread.join()
         return self.reads
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 @contextmanager
@@ -67,17 +74,18 @@ def relinking(database_url: str, home: Path, *, nodes: int = 1, workers: int = 2
 
 def relink(store: Cluster, idp: FarProvider, link: Seeded) -> Finding:
     """Who asks after an unlinking gets no token from before it, and the last link is alive."""
-    checks, readers = Checks(), Readers(store, link, READERS)
+    checks = Checks()
     gone: list[tuple[float, float]] = []
-    for _ in range(ROUNDS):
+    with Readers(store, link, READERS) as readers:
+        for _ in range(ROUNDS):
+            time.sleep(0.2)
+            checks.same("unlinked", store.unlink(link).status, 200)
+            acknowledged = time.monotonic()
+            time.sleep(0.1)
+            gone.append((acknowledged, time.monotonic()))
+            store.seed.relink(link)
         time.sleep(0.2)
-        checks.same("unlinked", store.unlink(link).status, 200)
-        acknowledged = time.monotonic()
-        time.sleep(0.1)
-        gone.append((acknowledged, time.monotonic()))
-        store.seed.relink(link)
-    time.sleep(0.2)
-    reads = readers.stop()
+        reads = readers.stop()
     answers = {told(read.reply) for read in reads}
     checks.that(answers <= DOCUMENTED, f"told {answers - DOCUMENTED}")
     for since, until in gone:

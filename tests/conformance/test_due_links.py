@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import event as hooks
 
 from support.harness import (
     ANN,
@@ -30,6 +33,7 @@ from tokenstore.core.ports import Failure, Perished
 from tokenstore.core.secret import Secret
 from tokenstore.store.base import db_now, from_now
 from tokenstore.store.due import SqlDueLinks, SqlUsedLinks
+from tokenstore.store.patience import patience
 from tokenstore.store.purge import SqlPurge
 from tokenstore.store.tables import (
     access_token,
@@ -345,6 +349,37 @@ def test_no_more_are_brought_forward_than_wanted(stores: Kept) -> None:
     for user in people(3):
         stores.change(stores.link(user).id, due_at=None)
     assert [stores.due.bring_forward(FORGETFUL, 2) for _ in range(3)] == [2, 1, 0]
+
+
+def test_looking_for_links_to_bring_forward_waits_for_no_writer(stores: Kept) -> None:
+    stores.link()
+    with stores.stores.database.writing() as connection, ThreadPoolExecutor(1) as threads:
+        connection.execute(update(link).values(label=link.c.label))
+        looking = threads.submit(stores.due.bring_forward, FORGETFUL, 10)
+        assert wait([looking], 2).done
+    assert looking.result(30) == 0
+
+
+def test_looking_for_links_to_bring_forward_may_take_its_time(stores: Kept) -> None:
+    patiences = []
+    hooks.listen(stores.stores.engine, "before_cursor_execute", lambda *_: patiences.append(patience()))
+    stores.due.bring_forward(FORGETFUL, 10)
+    assert set(patiences) == {60.0}
+
+
+def test_a_link_that_changes_between_look_and_change_is_not_brought_forward(stores: Kept) -> None:
+    made = stores.link()
+    stores.change(made.id, due_at=None)
+    looked = Event()
+
+    def change_once(*_: object) -> None:
+        if not looked.is_set():
+            looked.set()
+            stores.change(made.id, due_at=from_now(HOUR))
+
+    hooks.listen(stores.stores.engine, "after_cursor_execute", change_once)
+    assert stores.due.bring_forward(FORGETFUL, 10) == 0
+    assert near(stores.due_in(made.id), HOUR)
 
 
 def test_a_link_that_is_due_earlier_anyway_stays_so(stores: Kept) -> None:

@@ -363,6 +363,44 @@ def test_no_link_is_made_of_a_grant_that_came_before_a_late_answer_was_to_be_rev
     assert stores.links.attach(new_link(), event()).state is LinkState.ACTIVE
 
 
+def test_a_link_made_again_takes_no_tokens_that_were_asked_for_before(stores: Harness) -> None:
+    stores.links.attach(new_link(), event())
+    stores.advance(2 * MINUTE)
+    stores.links.unlink(ANN.identity, IDP1, None, event("link.removed"))
+    stores.advance(MINUTE)
+    again = stores.links.attach(relinking("refresh-3"), event())
+    stores.advance(MINUTE)
+    with pytest.raises(ProviderUnavailable):
+        stores.links.attach(new_link(elapsed=3 * MINUTE), event())
+    lease = stores.links.take_lease(again, "node", MINUTE)
+    assert lease is not None
+    assert lease.refresh_token == Secret("refresh-3")
+
+
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_link_takes_tokens_that_were_asked_for_since_it_was_made(stores: Harness, *, made_again: bool) -> None:
+    stores.links.attach(new_link(), event())
+    if made_again:
+        stores.links.unlink(ANN.identity, IDP1, None, event("link.removed"))
+        stores.links.attach(new_link(), event())
+    stores.advance(3 * MINUTE)
+    linked = stores.links.attach(new_link(elapsed=2 * MINUTE), event())
+    assert linked.version == (4 if made_again else 2)
+
+
+def test_a_link_takes_tokens_that_were_asked_for_before_it_was_first_made(stores: Harness) -> None:
+    stores.links.attach(new_link(), event())
+    assert stores.links.attach(new_link(elapsed=MINUTE), event()).version == 2
+
+
+def test_a_link_made_again_takes_any_tokens_where_revoking_ends_one(stores: Harness) -> None:
+    at = provider(revokes_grant=False)
+    stores.links.attach(new_link(at=at), event())
+    stores.links.unlink(ANN.identity, IDP1, None, event("link.removed"))
+    stores.links.attach(new_link(at=at), event())
+    assert stores.links.attach(new_link(at=at, elapsed=MINUTE), event()).version == 4
+
+
 def test_unlinking_ends_no_grant_of_another_client_account_or_kind(stores: Harness) -> None:
     stores.links.attach(new_link(BOB), event())
     stores.links.unlink(BOB.identity, IDP1, None, event())

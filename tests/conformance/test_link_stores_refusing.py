@@ -184,6 +184,27 @@ def test_another_nodes_lease_may_be_respected_only_from_some_time_after_its_end_
     assert stores.links.take_lease(link, "node-2/a", LENGTH, Respect(MINUTE, but_first=10 * SECOND)) is not None
 
 
+def test_a_lease_that_was_prolonged_after_an_unanswered_call_leaves_the_link_in_doubt(
+    stores: Harness, link: Link
+) -> None:
+    assert stores.links.renew_lease(taken(stores, link), LENGTH, Doubt.UNANSWERED)
+    assert held(stores, link).link.doubt is Doubt.UNANSWERED
+
+
+def test_another_nodes_lease_on_a_link_in_doubt_is_respected_sooner(stores: Harness, link: Link) -> None:
+    assert stores.links.renew_lease(taken(stores, link, "node-1/a"), LENGTH, Doubt.UNANSWERED)
+    stores.advance(LENGTH + SECOND)
+    assert stores.links.take_lease(link, "node-2/a", LENGTH, Respect(MINUTE, 10 * SECOND)) is None
+    assert stores.links.take_lease(link, "node-2/a", LENGTH, Respect(MINUTE, 10 * SECOND, SECOND)) is None
+    assert stores.links.take_lease(link, "node-2/a", LENGTH, Respect(MINUTE, 20 * SECOND, 10 * SECOND)) is not None
+
+
+def test_a_nodes_own_lease_on_a_link_in_doubt_is_taken_over_when_it_ends(stores: Harness, link: Link) -> None:
+    assert stores.links.renew_lease(taken(stores, link, "node-1/a"), LENGTH, Doubt.UNANSWERED)
+    stores.advance(LENGTH + SECOND)
+    assert stores.links.take_lease(link, "node-1/b", LENGTH, Respect(MINUTE, 10 * SECOND)) is not None
+
+
 def test_a_nodes_own_lease_is_taken_over_when_it_ends(stores: Harness, link: Link) -> None:
     taken(stores, link, "node_1/a")
     stores.advance(LENGTH + SECOND)
@@ -227,6 +248,26 @@ def test_one_refusal_more_than_a_fifth_is_too_many(stores: Harness, link: Link) 
         grant(stores, link)
     verdicts = [refuse(stores, linked(stores, number)) for number in range(5)]
     assert [verdict.quarantined for verdict in verdicts] == [False] * 4 + [True]
+
+
+def test_many_refusals_in_a_row_are_too_many_whatever_was_granted_before(stores: Harness, link: Link) -> None:
+    for _ in range(24):
+        grant(stores, link)
+    stores.advance(SECOND)
+    verdicts = [refuse(stores, linked(stores, number), rule=FOUR) for number in range(4)]
+    assert [verdict.quarantined for verdict in verdicts] == [False] * 3 + [True]
+
+
+def test_a_grant_between_them_ends_the_row_of_refusals(stores: Harness, link: Link) -> None:
+    for _ in range(24):
+        grant(stores, link)
+    verdicts = []
+    for number in range(6):
+        if number == 3:
+            grant(stores, link)
+        stores.advance(SECOND)
+        verdicts.append(refuse(stores, linked(stores, number), rule=FOUR))
+    assert {verdict.quarantined for verdict in verdicts} == {False}
 
 
 def test_a_link_that_is_refused_twice_counts_once(stores: Harness, link: Link) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from time import monotonic
 from uuid import UUID, uuid4
 
 import pytest
 
 from support.harness import ANN, BOB, Harness, account, event, in_parallel, new_link, provider, tokens
-from tokenstore.core.model import Account, Profile, Provider, ProviderId
+from tokenstore.core.model import Account, Profile, Provider, ProviderId, TokenSet
 from tokenstore.core.ports import Waiting
 from tokenstore.core.secret import Secret
 
@@ -121,6 +122,35 @@ def test_a_token_that_shares_no_grant_is_queued(stores: Harness, at: Provider) -
     queued(stores, at)
 
 
+@pytest.mark.parametrize("held", [tokens(refresh="token"), tokens("token", None), tokens("token")])
+def test_the_very_token_that_a_link_of_the_user_holds_is_not_queued(stores: Harness, held: TokenSet) -> None:
+    at = provider(revokes_grant=False)
+    link = stores.links.attach(new_link(at=at, received=held), event())
+    assert is_let_go(stores, at, account())
+    assert is_let_go(stores, at)
+    stores.links.unlink(ANN.identity, None, link.id, event())
+    queued(stores, at)
+
+
+@pytest.mark.parametrize(
+    "held_by",
+    [(BOB, provider(revokes_grant=False)), (ANN, provider("idp2")), (ANN, provider(client_id="client-2"))],
+    ids=["user", "idp", "client"],
+)
+def test_a_token_that_equals_one_of_another_user_provider_or_client_is_queued(
+    stores: Harness, held_by: tuple[Profile, Provider]
+) -> None:
+    stores.users.remember(ANN)
+    stores.links.attach(new_link(*held_by, received=tokens(refresh="token")), event())
+    queued(stores, provider(revokes_grant=False))
+
+
+def test_a_held_token_that_cannot_be_opened_hinders_nothing(stores: Harness) -> None:
+    at = provider(revokes_grant=False)
+    stores.spoil(stores.links.attach(new_link(at=at, received=tokens(refresh="token")), event()).id)
+    queued(stores, at)
+
+
 def test_an_unlinked_link_has_no_grant_to_protect(stores: Harness) -> None:
     link = stores.links.attach(new_link(), event())
     stores.links.unlink(ANN.identity, None, link.id, event())
@@ -168,7 +198,7 @@ def a_question(user: Profile = ANN, at: str = "idp1") -> Waiting:
         account(),
         tokens(),
         frozenset(),
-        timedelta(),
+        monotonic(),
         "/",
         False,
         None,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from uuid import uuid4
 
 import pytest
@@ -31,6 +32,7 @@ from support.stores import sql_stores
 from support.tallies import Tallies
 from tokenstore.core.lessons import Fact
 from tokenstore.core.model import Asked, Doubt, Link, LinkState, Profile, ProviderId, Rotation, RotationKind
+from tokenstore.core.places import Places
 from tokenstore.core.ports import Failure, Waiting
 from tokenstore.core.refresh import Keeping, Recovery, Replayed, Timing
 from tokenstore.core.refusals import MassRefusal
@@ -170,7 +172,8 @@ def test_tokens_that_wait_for_a_word_wait_under_the_new_id(stores: SqlHarness) -
     stores.users.remember(ANN)
     store = SqlWaitingStore(stores.stores.database, stores.stores.vault)
     waiting = Waiting(
-        uuid4(), ANN.identity, OLD, "client-1", account(), tokens(), frozenset({"openid"}), ZERO, "/", False, None
+        *(uuid4(), ANN.identity, OLD, "client-1", account(), tokens(), frozenset({"openid"})),
+        *(monotonic(), "/", False, None),
     )
     store.save(waiting, "browser-1", HOUR, event())
     assert rename(stores, dry_run=True) == rename(stores) == {Fate.WAITING_MOVED: 1}
@@ -279,7 +282,7 @@ def recovery(stores: SqlHarness, spool: FileSpool) -> Recovery:
     """As after the start under the new id, at a provider that takes no token twice."""
     strict = provider("idp2")
     registry, client = Registry([strict]), FakeProviderClient()
-    keeping = Keeping(stores.links, Revoker(registry, stores.outbox, client), Tallies(), Timing())
+    keeping = Keeping(stores.links, Revoker(registry, stores.outbox, client, Places()), Tallies(), Timing())
     return Recovery(registry, stores.links, spool, keeping)
 
 

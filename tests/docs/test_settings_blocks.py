@@ -54,7 +54,7 @@ def test_settings_that_a_page_shows_are_accepted(block: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_setting_that_a_page_names_is_in_the_table(page: Path) -> None:
     table = {row.name for row in (*STORE_ROWS, *PROVIDER_ROWS)} | {f"OIDC_{row.name}" for row in LOGIN_PROVIDER_ROWS}
-    named = set(re.findall(r"`(?:<ID>_)?([A-Z]+_[A-Z_]*[A-Z])(?:=\w+)?`", text_of(page)))
+    named = set(re.findall(r"`(?:<ID>_|TOKENSTORE_)?([A-Z]+_[A-Z_]*[A-Z])(?:=\w+)?`", text_of(page)))
 
     assert named - _OTHER_NAMES - {f"{name}_FILE" for name in table} <= table
 

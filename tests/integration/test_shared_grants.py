@@ -44,7 +44,8 @@ def pay(scene: Scene, after: timedelta = timedelta(hours=1)) -> list[RevocationR
     stores.advance(after)
     results = []
     while (settled := scene.services.revoker.settle_next()) is not None:
-        results.append(settled[1])
+        if settled[1] is not None:
+            results.append(settled[1])
     return results
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from support.fake_gate import FakeGate
@@ -133,7 +134,7 @@ class World:
             scopes=scopes,
         )
         account = Account("https://idp.example", subject)
-        new = NewLink(PROFILE, self.provider, account, tokens, scopes, timedelta())
+        new = NewLink(PROFILE, self.provider, account, tokens, scopes, monotonic())
         link = self.stores.links.attach(new, AuditEvent("link.created", "success"))
         self.stores.database.clock.advance(timedelta(seconds=age))
         return link
@@ -203,7 +204,7 @@ class World:
 
     @property
     def _revoker(self) -> Revoker:
-        return Revoker(Registry([self.provider]), self.stores.outbox, self.client)
+        return Revoker(Registry([self.provider]), self.stores.outbox, self.client, Places())
 
     @property
     def tokens(self) -> TokenService:

@@ -209,12 +209,17 @@ class FakeDatabase:
         """Write an event."""
         self.events.append(event)
 
-    def refreshes_since(self, now: Link, since: datetime) -> tuple[int, int]:
-        """How many people were refused at the link's provider since then, by this refusal, too; and how many grants."""
+    def refuses_too_many(self, now: Link, since: datetime, rule: MassRefusal) -> bool:
+        """Whether this refusal makes a mass refusal of those at the link's provider since then."""
         lately = [one for one in self.refreshes if one.link.provider_id == now.provider_id and one.at > since]
-        people = {one.link.user_id for one in lately if not one.granted and not self.is_given_up(one.link)}
-        people.add(now.user_id)
-        return len(people), sum(one.granted for one in lately)
+        grants = [place for place, one in enumerate(lately, 1) if one.granted]
+        in_a_row = lately[grants[-1] if grants else 0 :]
+        return rule.applies(self._people(now, lately), len(grants)) or rule.applies(self._people(now, in_a_row), 0)
+
+    def _people(self, now: Link, refreshes: Sequence[Refresh]) -> int:
+        """How many were refused, by this refusal, too."""
+        refused = {one.link.user_id for one in refreshes if not one.granted and not self.is_given_up(one.link)}
+        return len(refused | {now.user_id})
 
     def is_given_up(self, link: Link) -> bool:
         """Whether the provider is to be believed if it refuses this link."""
@@ -254,6 +259,16 @@ class FakeDatabase:
         key = (account.issuer, account.subject)
         return any((link.account.issuer, link.account.subject) == key for link in at_client)
 
+    def is_held(self, provider_id: ProviderId, client_id: str, user_id: UserId | None, token: Secret) -> bool:
+        """Whether a link of the user's at this provider and client has this very token."""
+        for row in self.links.values():
+            plain = row.tokens.get(Asked().variant)
+            living = plain.value if plain and plain.fresh_for(timedelta(milliseconds=1), self.clock.now) else None
+            at = (row.link.provider_id, row.link.client_id, row.link.user_id)
+            if at == (provider_id, client_id, user_id) and not row.unopenable and token in (row.refresh_token, living):
+                return True
+        return False
+
     def owed_of(self, user_id: UserId, link_id: LinkId | None, at: Provider) -> list[OutboxRow]:
         """What is owed for a link and for what the user's failed linkings left there."""
         return [
@@ -266,11 +281,15 @@ class FakeDatabase:
     def is_ending(self, new: NewLink, user_id: UserId, link_id: LinkId | None) -> bool:
         """Whether what is being revoked, or was since it came, may have ended the grant of what no link is made of."""
         gone = [row for row in self.of_account(new.provider, new.account) if row.link.state is LinkState.REVOKED]
-        came = self.clock.now - new.elapsed
+        came = self.sent(new)
         ended = any(row.let_go_at is not None and row.let_go_at > came for row in gone)
         theirs = [row for row in self.outbox.values() if row.link_id in {one.link.id for one in gone}]
         claimed = [*theirs, *self.owed_of(user_id, link_id, new.provider)]
         return ended or any(row.claimed_at(self.clock.now) for row in claimed)
+
+    def sent(self, new: NewLink) -> datetime:
+        """When the tokens were asked for, in whole seconds: this clock stands still while a test runs."""
+        return self.clock.now - timedelta(seconds=new.elapsed // timedelta(seconds=1))
 
     def of_account(self, at: Provider, account: Account) -> list[LinkRow]:
         """The links to an account with this client, revoked ones, too."""
@@ -339,8 +358,9 @@ class FakeLinkStore:
                 return None
             if row.lease_owner is not None and row.lease_owner.startswith(owner.partition("/")[0] + "/"):
                 respect = NO_RESPECT
+            early = respect.but_first if at.doubt is None else respect.but_in_doubt
             if at.lease_until is not None and (
-                at.lease_until >= now or now - respect.length <= at.lease_until <= now - respect.but_first
+                at.lease_until >= now or now - respect.length <= at.lease_until <= now - early
             ):
                 return None
             if at.next_try_at is not None and at.next_try_at > now:
@@ -352,12 +372,12 @@ class FakeLinkStore:
             row.link, row.lease_owner = replace(at, lease_until=now + length, doubt=doubt), owner
             return Lease(row.link, owner, at.version, row.refresh_token, row.previous_at(now))
 
-    def renew_lease(self, lease: Lease, length: timedelta) -> bool:
+    def renew_lease(self, lease: Lease, length: timedelta, doubt: Doubt | None = None) -> bool:
         with self._db.transaction() as now:
             row = self._held(lease)
             if row is None or self._db.is_disabled(row.link.user_id):
                 return False
-            row.link = replace(row.link, lease_until=now + length)
+            row.link = replace(row.link, lease_until=now + length, doubt=doubt or row.link.doubt)
             return True
 
     def release_lease(self, lease: Lease, failure: Failure | None) -> None:
@@ -444,7 +464,7 @@ class FakeLinkStore:
             at = lease.link.provider_id
             first = refusal.final or lease.link.state is not LinkState.SUSPECT
             counts = first and not self._db.is_given_up(lease.link)
-            mass = counts and rule.applies(*self._db.refreshes_since(lease.link, now - rule.window))
+            mass = counts and self._db.refuses_too_many(lease.link, now - rule.window, rule)
             believed = not mass and at not in self._db.quarantines
             broken = believed and (refusal.final or lease.link.state is LinkState.SUSPECT)
             retry_in = refusal.retry_in if believed else QUARANTINE_PAUSE
@@ -515,7 +535,9 @@ class FakeLinkStore:
             if is_new and others and not new.provider.multi_account:
                 raise OnlyOneAccount
             link_id = row.link.id if row else None
-            if is_new and new.provider.revokes_grant and self._db.is_ending(new, user_id, link_id):
+            unlinked = row is not None and row.let_go_at is not None and row.let_go_at > self._db.sent(new)
+            ending = unlinked or (is_new and self._db.is_ending(new, user_id, link_id))
+            if new.provider.revokes_grant and ending:
                 raise being_revoked()
             received = (new.tokens.refresh_token, new.tokens.access_token)
             owed = self._db.owed_of(user_id, link_id, new.provider)
@@ -533,7 +555,7 @@ class FakeLinkStore:
             else:
                 self._relink(row, new, now)
             granted = new.tokens.scopes if new.tokens.scopes is not None else new.scopes_requested
-            issued = now - new.elapsed
+            issued = self._db.sent(new)
             row.link = replace(
                 row.link,
                 is_default=row.link.is_default or not has_default,
@@ -742,8 +764,8 @@ class FakeWaitingStore:
             row = self._db.waiting.get(waiting_id)
             if row is None or (row.waiting.user, row.session_key) != (user, session_key):
                 return None
-            elapsed = row.waiting.elapsed + (now - row.saved_at)
-            return replace(row.waiting, elapsed=elapsed, over=row.expires_at <= now)
+            sent = row.waiting.sent - (now - row.saved_at).total_seconds()
+            return replace(row.waiting, sent=sent, over=row.expires_at <= now)
 
     def give_up(self, waiting_id: UUID, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt] | None:
         with self._db.transaction():
@@ -754,9 +776,11 @@ class FakeWaitingStore:
             self._db.events.append(replace(event, user=waiting.user, provider_id=waiting.provider_id))
             user_id = self._db.users[waiting.user].id
             at = (waiting.provider_id, waiting.client_id)
+            owed = waiting.tokens.refresh_token or waiting.tokens.access_token
             if waiting.provider_id not in apart and self._db.may_share_grant(*at, user_id, waiting.account):
                 return []
-            owed = waiting.tokens.refresh_token or waiting.tokens.access_token
+            if waiting.provider_id in apart and self._db.is_held(*at, user_id, owed):
+                return []
             return [Debt(self._db.queue(*at, owed, None, user_id), waiting.provider_id)]
 
     def give_up_before(self, waiting: Waiting, apart: Collection[ProviderId], event: AuditEvent) -> Sequence[Debt]:
@@ -802,8 +826,10 @@ class FakeOutbox:
         with self._db.transaction():
             row = self._db.users.get(user)
             user_id = row.id if row else None
-            at = (provider.id, provider.client_id)
-            if provider.revokes_grant and self._db.may_share_grant(*at, user_id, account):
+            at = (provider.id, provider.client_id, user_id)
+            if provider.revokes_grant and self._db.may_share_grant(*at, account):
+                return None
+            if not provider.revokes_grant and self._db.is_held(*at, token):
                 return None
             return self._db.queue(provider.id, provider.client_id, token, None, user_id)
 

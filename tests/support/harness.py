@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Barrier
+from time import monotonic
 from typing import Protocol, TypeVar
 from uuid import UUID, uuid4
 
@@ -274,7 +275,8 @@ def new_link(
     """A completed linking."""
     at = at or provider()
     who = who or account(provider_id=at.id)
-    return NewLink(user, at, who, received or tokens(), frozenset({"openid", "email"}), elapsed)
+    sent = monotonic() - elapsed.total_seconds()
+    return NewLink(user, at, who, received or tokens(), frozenset({"openid", "email"}), sent)
 
 
 def event(action: str = "test.event") -> AuditEvent:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import NullPool, RowMapping, create_engine, delete, insert, select, update
@@ -84,12 +85,13 @@ class Seeder:
         lifetime = timedelta() if expired else HOUR
         tokens = TokenSet(Secret(f"first-{grant.subject}"), lifetime, Secret(grant.refresh_token), scopes=_SCOPES)
         event = AuditEvent("link.created", "success", user=user.identity)
-        attached = self.links.attach(NewLink(user, provider, account, tokens, _SCOPES, timedelta()), event)
+        attached = self.links.attach(NewLink(user, provider, account, tokens, _SCOPES, monotonic()), event)
         if expired:
             # Not the whole link, which may be leased.
             with self.database.writing() as connection:
-                move_back(connection, HOUR * 2, [access_token], access_token.c.link_id == attached.id)
+                # The link first, as the store does, so that nobody waits for another crosswise.
                 connection.execute(update(link).where(link.c.id == attached.id).values(due_at=db_now()))
+                move_back(connection, HOUR * 2, [access_token], access_token.c.link_id == attached.id)
         return Seeded(attached.id, user.identity.subject, provider_id, grant.subject)
 
     def expire(self, links: Iterable[Seeded]) -> None:

@@ -50,7 +50,7 @@ class Asker:
             account=new.account,
             tokens=new.tokens,
             scopes_requested=new.scopes_requested,
-            elapsed=new.elapsed,
+            sent=new.sent,
             return_url=attempt.return_url,
             reports=attempt.reports,
             link_id=attempt.link_id,

@@ -44,8 +44,8 @@ class Attempts:
     ) -> Begun:
         """Save an attempt and return the provider's address for it. `link`: the one that the wishes name.
 
-        Raises InvalidRequest (a scope that is not configured), ProviderUnavailable or ProviderMisconfigured (nothing is
-        saved then) and StorageUnavailable.
+        Raises InvalidRequest (a scope that is not configured), ProviderUnavailable (ProviderBusy where no place is
+        free) or ProviderMisconfigured (nothing is saved then) and StorageUnavailable.
         """
         attempt = Attempt(
             state=random_value(),

@@ -153,7 +153,7 @@ class CompletionService:
             owed = tokens.refresh_token or tokens.access_token
             self._revoker.give_back(provider, user.identity, owed, account)
             raise
-        return NewLink(user, provider, account, tokens, frozenset(attempt.scopes), redeemed.elapsed)
+        return NewLink(user, provider, account, tokens, frozenset(attempt.scopes), redeemed.sent)
 
     def _make(self, caller: Caller, attempt: Attempt, new: NewLink) -> Link | Waiting:
         """The link, stored, or what now waits for the person."""

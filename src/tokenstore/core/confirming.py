@@ -139,7 +139,7 @@ class ConfirmationService:
             self._asker.give_up(waiting, error.slug, caller)
             raise
         return NewLink(
-            user, provider, waiting.account, waiting.tokens, waiting.scopes_requested, waiting.elapsed, waiting.id
+            user, provider, waiting.account, waiting.tokens, waiting.scopes_requested, waiting.sent, waiting.id
         )
 
     def _link(self, caller: Caller, waiting: Waiting, new: NewLink, replaced: Sequence[Link] | None) -> Link:

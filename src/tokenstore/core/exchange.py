@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from tokenstore.core.model import Attempt, Callback, Granted, Misconfigured, Provider, TokenSet, Unavailable, Unclear
 from tokenstore.core.ports import ProviderClient
@@ -19,11 +18,6 @@ class Redeemed:
 
     tokens: TokenSet
     sent: float
-
-    @property
-    def elapsed(self) -> timedelta:
-        """Time since the request was sent."""
-        return timedelta(seconds=time.monotonic() - self.sent)
 
 
 def with_callback_fields(tokens: TokenSet, provider: Provider, callback: Callback) -> TokenSet:

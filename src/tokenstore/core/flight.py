@@ -129,7 +129,7 @@ class Flights(Generic[K, T]):
             if found.parked > self._places.left(group) or in_all > self._places.left():
                 self._count(group, found, -1)  # under the same lock, so that no more leave than have to
                 return None
-            return now + SLOW_SECONDS  # by then somebody may have taken a place
+            return now + self._slow_seconds  # by then somebody may have taken a place
 
     def _park(self, group: str, callers: int) -> int:
         if callers:

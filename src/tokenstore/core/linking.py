@@ -47,8 +47,8 @@ class LinkingService:
         """Start linking an account; the browser has to go to the returned address within ten minutes.
 
         `return_url` has passed the return-URL policy. Begun by a bearer token, the attempt is bound to the user and the
-        callback still demands that user's session. Raises what `preview` raises, ProviderUnavailable,
-        ProviderMisconfigured.
+        callback still demands that user's session. Raises what `preview` raises, ProviderUnavailable
+        (ProviderBusy where no place is free), ProviderMisconfigured.
         """
         preview = self.preview(caller, provider_id, wishes)
         return self._attempts.begin(

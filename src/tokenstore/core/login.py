@@ -60,7 +60,8 @@ class LoginService:
     def begin(self, session_key: str, return_url: str) -> Begun:
         """Start a login in this browser session. `return_url` has passed the return-URL policy.
 
-        Raises ProviderUnavailable, ProviderMisconfigured (also when none is configured), StorageUnavailable.
+        Raises ProviderUnavailable (ProviderBusy where no place is free), ProviderMisconfigured (also when none is
+        configured), StorageUnavailable.
         """
         return self._attempts.begin(
             Purpose.LOGIN, self._configured(), user=None, session_key=session_key, return_url=return_url

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tokenstore.core.model import Provider
@@ -24,6 +24,8 @@ SLOW_SECONDS = 1.0
 class Places:
     """Half of a process's threads for one group (a provider's id), three quarters for all; at least one. Thread-safe.
 
+    Inside and waiting together are never all threads: one is left for whoever needs no provider.
+
     threads: with how many requests are answered.
     slow_seconds: age of a place that is not waited for.
     """
@@ -31,7 +33,9 @@ class Places:
     def __init__(self, threads: int = THREADS, *, slow_seconds: float = SLOW_SECONDS) -> None:
         self.most = max(1, threads // 2)
         self.most_in_all = max(1, threads * 3 // 4)
+        self._most_with_waiting = threads - 1
         self._slow_seconds = slow_seconds
+        self._waiting = 0
         self._changed = threading.Condition()
         # By group, then by thread: since when, on the monotonic clock.
         self._taken: dict[str, dict[int, float]] = {}
@@ -40,13 +44,15 @@ class Places:
     def at(self, provider: Provider) -> Iterator[None]:
         """A place at the provider until the end of the block. Raises ProviderBusy, before anything is done.
 
-        Where none is free one is waited for until the oldest that is taken is slow: a crowd at a provider that answers
-        is let in, and a provider that hangs keeps nobody who comes later.
+        Where the provider has none left, one is waited for until the oldest that is taken is slow: who comes to a
+        provider that answers is let in, and one that hangs keeps nobody who comes later. Where it is the others who
+        take all, one is waited for until all of them are slow.
         """
         with self._enter(provider.id, patient=True) as admitted:
             if not admitted:
+                whose = "providers" if self.left(provider.id) else provider.called
                 raise ProviderBusy(
-                    f"Answers come slowly from {provider.called} at present, and others wait for them already. "
+                    f"Answers come slowly from {whose} at present, and others wait for them already. "
                     "Nothing is lost: load this page again in a few seconds.",
                     debug="no place",
                 )
@@ -59,10 +65,10 @@ class Places:
             yield admitted
 
     def left(self, group: str | None = None) -> int:
-        """How many places are free at a group, or in all."""
+        """How many places are free at a group, or in all, where those who wait have theirs already."""
         with self._changed:
             if group is None:
-                return max(0, self.most_in_all - len(self._all()))
+                return max(0, self.most_in_all - len(self._all()) - self._waiting)
             return max(0, self.most - len(self._taken.get(group, ())))
 
     @contextmanager
@@ -72,9 +78,10 @@ class Places:
         with self._changed:
             taken = self._taken.setdefault(group, {})
             had = thread in taken
-            admitted = had or self._is_free(taken, patient=patient)
+            admitted = had or (self._wait(taken) if patient else self._in_the_way(taken) is None)
             if admitted and not had:
                 taken[thread] = time.monotonic()
+                self._changed.notify_all()  # one who waits may have to give way
         try:
             yield admitted
         finally:
@@ -83,20 +90,28 @@ class Places:
                     del taken[thread]
                     self._changed.notify_all()
 
-    def _is_free(self, taken: dict[int, float], *, patient: bool) -> bool:
-        while (in_the_way := self._in_the_way(taken)) is not None:
-            patience = min(in_the_way) + self._slow_seconds - time.monotonic()
-            if not patient or patience <= 0:
-                return False
-            self._changed.wait(patience)
+    def _wait(self, taken: dict[int, float]) -> bool:
+        """Whether there is a place, waiting for one if need be."""
+        self._waiting += 1
+        try:
+            while (since := self._in_the_way(taken)) is not None:
+                patience = since + self._slow_seconds - time.monotonic()
+                if patience <= 0 or self._waiting > self._most_with_waiting - len(self._all()):
+                    return False
+                self._changed.wait(patience)
+        finally:
+            self._waiting -= 1
         return True
 
-    def _in_the_way(self, taken: dict[int, float]) -> Collection[float] | None:
-        """Since when the places are taken of which one has to get free first; None: there is one."""
+    def _in_the_way(self, taken: dict[int, float]) -> float | None:
+        """Since when those are taken of which one has to get free first; None: there is a place.
+
+        Of the group's own places the oldest counts, which tells of its provider; of all, the youngest.
+        """
         if len(taken) >= self.most:
-            return taken.values()
+            return min(taken.values())
         in_all = self._all()
-        return in_all if len(in_all) >= self.most_in_all else None
+        return max(in_all) if len(in_all) >= self.most_in_all else None
 
     def _all(self) -> list[float]:
         return [since for taken in self._taken.values() for since in taken.values()]

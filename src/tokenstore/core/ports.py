@@ -9,6 +9,7 @@ cannot be opened.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -82,7 +83,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """What a completed linking stores. `elapsed` is the time since the token request was sent.
+    """What a completed linking stores. `sent`: the monotonic second at which the token request was sent.
 
     `waiting_id`: as what it waited for the person's word, if it did.
     """
@@ -92,13 +93,18 @@ class NewLink:
     account: Account
     tokens: TokenSet
     scopes_requested: frozenset[str]
-    elapsed: timedelta
+    sent: float
     waiting_id: UUID | None = None
+
+    @property
+    def elapsed(self) -> timedelta:
+        """Time since the token request was sent, until now: storing may have to wait."""
+        return timedelta(seconds=time.monotonic() - self.sent)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A completed linking that waits for the person's word. `elapsed` is the time since the token request was sent.
+    """A completed linking that waits for the person's word. `sent`: as in NewLink, in this process.
 
     `link_id`: the link that was to be renewed, if one was named. Where the browser goes then: as in the attempt.
     `over`: the person's time is over, so that it can only be given up.
@@ -111,11 +117,16 @@ class Waiting:
     account: Account
     tokens: TokenSet
     scopes_requested: frozenset[str]
-    elapsed: timedelta
+    sent: float
     return_url: str
     reports: bool
     link_id: LinkId | None
     over: bool = False
+
+    @property
+    def elapsed(self) -> timedelta:
+        """Time since the token request was sent, until now."""
+        return timedelta(seconds=time.monotonic() - self.sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +253,11 @@ class LinkStore(Protocol):
         be opened the lease is given back and KeyUnavailable raised.
         """
 
-    def renew_lease(self, lease: Lease, length: timedelta) -> bool:
-        """Prolong a lease that is still ours; False when it is not (the holder must stop)."""
+    def renew_lease(self, lease: Lease, length: timedelta, doubt: Doubt | None = None) -> bool:
+        """Prolong a lease that is still ours; False when it is not (the holder must stop).
+
+        `doubt`: what is known by now of the token that was sent under it.
+        """
 
     def release_lease(self, lease: Lease, failure: Failure | None) -> None:
         """Give the lease back, recording the failure; does nothing if the lease is no longer ours."""
@@ -384,7 +398,7 @@ class WaitingStore(Protocol):
         """Remove it, queue its token for revocation and write `event` for its user, in one transaction.
 
         What is owed then, none or one; None: it is gone already. `apart` are the providers where revoking a token ends
-        that token alone: elsewhere nothing is queued whose grant a link may rest on, as in `Outbox.queue_revocation`.
+        that token alone. Nothing is queued that a link may rest on, as in `Outbox.queue_revocation`.
         What cannot be opened is removed and logged.
         """
 
@@ -411,7 +425,8 @@ class Outbox(Protocol):
         """Queue a token that belongs to no stored link (a linking that failed after the exchange).
 
         None, nothing queued: revoking a token ends the grant at this provider, and a link that is not revoked may
-        rest on it, be it anybody's link to this account or, with the account unknown, any of the user's.
+        rest on it, be it anybody's link to this account or, with the account unknown, any of the user's. Or it ends
+        that token alone, and a link of the user's has this very token.
         """
 
     def hold(self, provider: Provider, user: Identity, length: timedelta) -> timedelta | None:

@@ -33,6 +33,9 @@ class Refusal:
 class MassRefusal:
     """When refusals tell more of the provider than of the links: more than this share of at least so many refreshes.
 
+    Or so many in a row: a provider that gave a thousand tokens a minute ago and now gives none would be believed until
+    its refusals were their share of all.
+
     Of the refused ones, people are counted, and each by the first refusal of a link alone. So neither does a link that
     ends count twice, nor can anybody who lets links end again and again have a provider disbelieved for all others.
     """

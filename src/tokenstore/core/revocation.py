@@ -37,12 +37,14 @@ And for what the database takes meanwhile: a row that another takes too early ma
 RETRY = timedelta(minutes=1)
 """When a failed revocation is due again, doubled with every attempt up to a day."""
 
+WAITS = timedelta(hours=1)
+"""How often, at least, one is looked at that has to wait for others: nobody says when they are gone."""
 
 HELD = timedelta(minutes=11)
 """How long nothing of a user's is revoked where they link again: longer than received tokens wait for their word."""
 
-PATIENCE_SECONDS = 5.0
-"""How long a linking waits for a revocation that is under way."""
+PATIENCE_SECONDS = 2.0
+"""How long a linking waits for a revocation that is under way; it has a place at the provider meanwhile."""
 
 _LOOK_EVERY = 0.1
 
@@ -50,7 +52,7 @@ _LOOK_EVERY = 0.1
 class Revoker:
     """Settles outbox rows by provider calls, no database connection held meanwhile.
 
-    places: whoever is not the keeper takes one; None: those of a process of its own.
+    places: one is taken by whoever is told at once what became of it; `settle` and `settle_next` need none.
     patience_seconds: how long `make_way` waits.
     """
 
@@ -59,7 +61,7 @@ class Revoker:
         registry: Registry,
         outbox: Outbox,
         client: ProviderClient,
-        places: Places | None = None,
+        places: Places,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
@@ -67,13 +69,13 @@ class Revoker:
         self._outbox = outbox
         self._client = client
         self._patience_seconds = patience_seconds
-        self._places = places or Places()
+        self._places = places
 
     def make_way(self, provider: Provider, user: Identity) -> None:
         """Before a grant is received: let no earlier revocation end it, where revoking one token ends the whole grant.
 
         What is owed is put off; the linking drops what is of its own account. What is being revoked already is waited
-        for, a few seconds. Raises ProviderUnavailable if it goes on, StorageUnavailable.
+        for, `patience_seconds` at most. Raises ProviderUnavailable if it goes on, StorageUnavailable.
         """
         if not provider.revokes_grant:
             return
@@ -127,17 +129,18 @@ class Revoker:
         else:
             self._settle_if_room(Debt(outbox_id, provider.id))
 
-    def settle_next(self, apart: Collection[ProviderId] = ()) -> tuple[ProviderId, RevocationResult] | None:
+    def settle_next(self, apart: Collection[ProviderId] = ()) -> tuple[ProviderId, RevocationResult | None] | None:
         """Revoke the token that has been due for longest, but none of the providers in `apart`; what came of it.
 
-        What has to wait for others (`_is_shared`) is put off on the way. None: no token is due. Raises
-        StorageUnavailable, KeyUnavailable; what was claimed then is due again when the claim ends.
+        No result: the provider was not called, as the token has to wait for others (`_is_shared`), and is put off.
+        None: no token is due. Raises StorageUnavailable, KeyUnavailable; what was claimed then is due again when the
+        claim ends.
         """
-        while claimed := self._outbox.claim_due(1, CLAIM, apart):
-            for pending in claimed:
-                if not self._is_shared(pending):
-                    return pending.provider_id, self._pay(pending)
-                self._put_off(pending)
+        for pending in self._outbox.claim_due(1, CLAIM, apart):
+            if not self._is_shared(pending):
+                return pending.provider_id, self._pay(pending)
+            self._put_off(pending, WAITS)
+            return pending.provider_id, None
         return None
 
     def give_up(self, limit: int) -> int:
@@ -152,7 +155,7 @@ class Revoker:
         pending = self._outbox.claim(outbox_id, CLAIM)
         if pending is None:
             return RevocationResult.QUEUED
-        return self._put_off(pending) if self._is_shared(pending) else self._pay(pending)
+        return self._put_off(pending, WAITS) if self._is_shared(pending) else self._pay(pending)
 
     def _is_shared(self, pending: PendingRevocation) -> bool:
         """Whether the revocation has to wait: it would end a grant that others rest on. Asked just before the call."""
@@ -161,8 +164,8 @@ class Revoker:
             return False
         return provider.revokes_grant and self._outbox.is_shared(pending.id)
 
-    def _put_off(self, pending: PendingRevocation) -> RevocationResult:
-        self._outbox.postpone(pending.id, min(RETRY * 2 ** min(pending.attempts, 12), timedelta(days=1)))
+    def _put_off(self, pending: PendingRevocation, longest: timedelta = timedelta(days=1)) -> RevocationResult:
+        self._outbox.postpone(pending.id, min(RETRY * 2 ** min(pending.attempts, 12), longest))
         return RevocationResult.QUEUED
 
     def _pay(self, pending: PendingRevocation) -> RevocationResult:

@@ -72,8 +72,8 @@ class PayOwed:
             settled = self._revoker.settle_next(paused | unwilling)
             if settled is None:
                 return Done(tried)
-            tried += 1
             provider_id, result = settled
+            tried += result is not None
             if result is RevocationResult.QUEUED:
                 unwilling.add(provider_id)
         return Done(tried, more=True)

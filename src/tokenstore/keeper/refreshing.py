@@ -64,6 +64,7 @@ class LookAfter:
         provider = self._provider
         if self._gate.pause(provider.id) is not None:
             return Done(0)
+        self._refresher.settle()
         owner = f"{self._spool.name()}/{uuid4()}"
         asked = self._monotonic()
         taken = self._links.take_due(provider, owner, AT_ONCE, respect(provider.rotation))

@@ -17,6 +17,7 @@ from tokenstore.store.base import Instant, db_now, from_now, milliseconds
 from tokenstore.store.engine import Database
 from tokenstore.store.leases import LEASE_COLUMNS, LinkLeases, leased, may_be_leased
 from tokenstore.store.link_rows import FREE, LINK_COLUMNS, at_version, held_by, to_link, update_one
+from tokenstore.store.patience import LOOK_SECONDS, unhurried
 from tokenstore.store.tables import access_token, link, provider_state, user_account
 from tokenstore.vault.vault import Vault
 
@@ -88,30 +89,33 @@ class SqlDueLinks:
             raise
 
     def bring_forward(self, provider: Provider, limit: int) -> int:
-        """See the port. The time is the one that `core.due.decide` goes by."""
+        """See the port. The time is the one that `core.due.decide` goes by.
+
+        All links of the provider are looked through: by a read, as in `SqlPurge`.
+        """
         if provider.refresh_idle is None:
             return 0
         columns, after = link.c, provider.refresh_idle * SHARE
         begun = type_coerce(func.coalesce(columns.last_refresh_at, columns.linked_at), BigInteger)
         due_at = type_coerce(begun + milliseconds(after), Instant)
         allowed = type_coerce(begun + milliseconds(after + _PUNCTUAL), Instant)
-        chosen = (
-            select(columns.id)
-            .where(
-                columns.provider_id == provider.id,
-                columns.client_id == provider.client_id,
-                or_(columns.due_at.is_(None), and_(columns.due_at > allowed, columns.due_at > db_now())),
-                may_be_leased("", NO_RESPECT),
-            )
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("chosen")
+        late = select(columns.id).where(
+            columns.provider_id == provider.id,
+            columns.client_id == provider.client_id,
+            or_(columns.due_at.is_(None), and_(columns.due_at > allowed, columns.due_at > db_now())),
+            may_be_leased("", NO_RESPECT),
         )
-        # Not the time of long ago, which would put them before all that is in use.
-        values = {"due_at": case((due_at < db_now(), db_now()), else_=due_at)}
-        statement = update(link).where(columns.id.in_(select(chosen.c.id))).values(values)
-        with self._database.writing() as connection:
-            return len(connection.execute(statement.returning(columns.id)).all())
+        with unhurried(LOOK_SECONDS):
+            with self._database.reading() as connection:
+                found = list(connection.scalars(late.limit(limit)))
+            if not found:
+                return 0
+            chosen = late.where(columns.id.in_(found)).with_for_update(skip_locked=True).cte("chosen")
+            # Not the time of long ago, which would put them before all that is in use.
+            values = {"due_at": case((due_at < db_now(), db_now()), else_=due_at)}
+            statement = update(link).where(columns.id.in_(select(chosen.c.id))).values(values)
+            with self._database.writing() as connection:
+                return len(connection.execute(statement.returning(columns.id)).all())
 
     def reschedule(self, lease: Lease, due_in: timedelta | None) -> None:
         """See the port."""

@@ -81,10 +81,11 @@ class LinkLeases(LinkPart):
         token = None if sealed is None else self._vault.open(sealed, current_context(found))
         return Base(found, Identity(issuer, subject), token)
 
-    def renew_lease(self, lease: Lease, length: timedelta) -> bool:
+    def renew_lease(self, lease: Lease, length: timedelta, doubt: Doubt | None = None) -> bool:
         """See the port."""
         ours = and_(held_by(lease.link, lease.owner), _of_enabled_user())
-        return self._update(ours, {"lease_until": from_now(length)})
+        noted = {} if doubt is None else {"doubt": doubt.value}
+        return self._update(ours, {"lease_until": from_now(length), **noted})
 
     def release_lease(self, lease: Lease, failure: Failure | None) -> None:
         """See the port."""
@@ -123,7 +124,8 @@ def may_be_leased(owner: str, respect: Respect) -> ColumnElement[bool]:
         own = columns.lease_owner.startswith(owner.partition("/")[0] + "/", autoescape=True)
         free = or_(own, columns.lease_until < from_now(-respect.length))
         if respect.but_first:
-            free = or_(free, columns.lease_until > from_now(-respect.but_first))
+            early = and_(columns.lease_until > from_now(-respect.but_first), columns.doubt.is_(None))
+            free = or_(free, early, columns.lease_until > from_now(-respect.but_in_doubt))
         lapsed = and_(lapsed, free)
     return and_(
         columns.state.in_([LinkState.ACTIVE, LinkState.SUSPECT]),

@@ -48,7 +48,7 @@ from tokenstore.store.owed import LIVING, log_lost, owed_token, previous_token
 from tokenstore.store.saving import refresh_end
 from tokenstore.store.tables import access_token, link, user_account
 from tokenstore.store.texts import storable
-from tokenstore.store.unlinking import was_let_go
+from tokenstore.store.unlinking import was_let_go, was_unlinked
 from tokenstore.store.users import ensure_user
 from tokenstore.store.waiting import end_waiting
 
@@ -75,12 +75,11 @@ class LinkAttachments(LinkPart):
             .where(*_at_provider(user_id, new.provider.id), of_account)
             .with_for_update(key_share=True, of=link)
         ).first()
-        is_new = row is None or row.state == LinkState.REVOKED
+        there = None if row is None or row.state == LinkState.REVOKED else LinkId(row.id)
+        is_new = there is None
         if is_new and not new.provider.multi_account and _has_links(connection, user_id, new.provider.id):
             raise OnlyOneAccount
-        # A link that is there is no worse off with the new tokens; one that is made of them would be dead at once.
-        ends = is_new and new.provider.revokes_grant
-        if ends and (was_let_go(connection, new) or is_being_revoked(connection, new.provider, new.account)):
+        if new.provider.revokes_grant and _may_be_dead(connection, there, new):
             raise being_revoked()
         if row is None:
             attached = self._insert(connection, user_id, new)
@@ -181,6 +180,16 @@ def _linked(new: NewLink) -> dict[str, Any]:
         "scopes_granted": join_scopes(granted),
         **refresh_end(new.tokens, new.elapsed),
     }
+
+
+def _may_be_dead(connection: Connection, there: LinkId | None, new: NewLink) -> bool:
+    """Whether a revocation may have ended what was received.
+
+    A link that is there is no worse off with it all the same, unless that was made again since.
+    """
+    if there is not None:
+        return was_unlinked(connection, there, new)
+    return was_let_go(connection, new) or is_being_revoked(connection, new.provider, new.account)
 
 
 def _due(link_id: LinkId, new: NewLink) -> Any:

@@ -29,6 +29,7 @@ from tokenstore.errors import KeyUnavailable
 from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now, from_now
 from tokenstore.store.engine import Database
+from tokenstore.store.owed import is_held
 from tokenstore.store.tables import link as link_table
 from tokenstore.store.tables import link_waiting, outbox, user_account
 from tokenstore.store.users import lock_user
@@ -71,11 +72,13 @@ class SqlOutbox:
         known = select(person.id).where(person.issuer == user.issuer, person.subject == user.subject)
         with self._database.writing() as connection:
             user_id = connection.execute(known.with_for_update(key_share=True)).scalar_one_or_none()
-            if provider.revokes_grant and may_share_grant(
-                connection, provider.id, provider.client_id, user_id, account
-            ):
-                return None
-            return queue_stray(connection, self._vault, provider.id, provider.client_id, user_id, token)
+            at = (provider.id, provider.client_id, user_id)
+            # Seen is what was committed by now, be it by a linking that was told that its commit failed.
+            if provider.revokes_grant:
+                needed = may_share_grant(connection, *at, account)
+            else:
+                needed = is_held(connection, self._vault, *at, token)
+            return None if needed else queue_stray(connection, self._vault, *at, token)
 
     def hold(self, provider: Provider, user: Identity, length: timedelta) -> timedelta | None:
         """See the port. It happens under the lock of the user's row, like linking."""

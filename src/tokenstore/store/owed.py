@@ -1,17 +1,18 @@
-"""Which token of a link has to be revoked when the link lets go of it."""
+"""Which token of a link has to be revoked when the link lets go of it, and which must not be while it has it."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
-from sqlalchemy import and_, or_
+from sqlalchemy import Connection, and_, or_, select
 
-from tokenstore.core.model import Asked, Link
+from tokenstore.core.model import Asked, Link, LinkState, ProviderId, UserId
 from tokenstore.core.secret import Secret
 from tokenstore.errors import KeyUnavailable
 from tokenstore.store.access_tokens import open_access_token
 from tokenstore.store.base import db_now
-from tokenstore.store.link_rows import current_context, previous_context
+from tokenstore.store.link_rows import LINK_COLUMNS, current_context, previous_context, to_link
 from tokenstore.store.tables import access_token, link
 from tokenstore.vault.vault import Vault
 
@@ -48,6 +49,37 @@ def previous_token(vault: Vault, held: Link, previous_sealed: bytes | None) -> S
     except KeyUnavailable:
         log_lost(held)
         return None
+
+
+def is_held(
+    connection: Connection,
+    vault: Vault,
+    provider_id: ProviderId,
+    client_id: str,
+    user_id: UserId | None,
+    token: Secret,
+) -> bool:
+    """Whether a link of the user's at this provider and client has this very token, so that revoking it ends the link.
+
+    What cannot be opened counts as another.
+    """
+    rows = connection.execute(
+        select(*LINK_COLUMNS, link.c.refresh_sealed, access_token.c.sealed.label("access_sealed"))
+        .outerjoin_from(link, access_token, LIVING)
+        .where(
+            link.c.user_id == user_id,
+            link.c.provider_id == provider_id,
+            link.c.client_id == client_id,
+            link.c.state != LinkState.REVOKED,
+        )
+    ).all()
+    for row in rows:
+        holder = to_link(row)
+        for refresh_sealed, access_sealed in ((row.refresh_sealed, None), (None, row.access_sealed)):
+            with suppress(KeyUnavailable):
+                if owed_token(vault, holder, refresh_sealed, access_sealed) == token:
+                    return True
+    return False
 
 
 def log_lost(held: Link) -> None:

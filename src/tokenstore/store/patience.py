@@ -13,6 +13,9 @@ from contextvars import ContextVar
 SILENCE_SECONDS = 2.0
 """A database that says nothing for so long is as good as away: a caller is told within three seconds."""
 
+LOOK_SECONDS = 60.0
+"""A look through a large table takes its time."""
+
 _patience = ContextVar("patience", default=SILENCE_SECONDS)
 
 

@@ -18,7 +18,7 @@ from tokenstore.core.ports import Perished
 from tokenstore.store.attempts import KEPT_AFTER_EXPIRY
 from tokenstore.store.base import db_now, from_now
 from tokenstore.store.engine import Database
-from tokenstore.store.patience import unhurried
+from tokenstore.store.patience import LOOK_SECONDS, unhurried
 from tokenstore.store.tables import access_token, link, link_attempt, login, logout_notice, outbox, session
 
 BROKEN_FOR = timedelta(hours=24)
@@ -26,9 +26,6 @@ BROKEN_FOR = timedelta(hours=24)
 
 ACCESS_AFTER_END = timedelta(days=1)
 """How long an access token that ended is kept; a refresh replaces it where it is asked for."""
-
-PATIENCE_SECONDS = 60.0
-"""A look through a large table takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ class SqlPurge:
 
     def purge(self, what: Perished, limit: int) -> int:
         """See the port."""
-        with unhurried(PATIENCE_SECONDS):
+        with unhurried(LOOK_SECONDS):
             return self._purge(what, limit)
 
     def _purge(self, what: Perished, limit: int) -> int:

@@ -128,7 +128,10 @@ def is_given_up(connection: Connection, held: Link) -> bool:
 
 
 def refuses_too_many(connection: Connection, held: Link, rule: MassRefusal) -> bool:
-    """Whether the first refusal of this link, not written yet, makes a mass refusal of those in the rule's window."""
+    """Whether the first refusal of this link, not written yet, makes a mass refusal of those in the rule's window.
+
+    Those since the last grant are judged by themselves, too.
+    """
     people = (
         select(link.c.user_id)
         .distinct()
@@ -144,9 +147,14 @@ def refuses_too_many(connection: Connection, held: Link, rule: MassRefusal) -> b
     most_granted = rule.most_granted(refused)
     if most_granted is None:
         return False
-    grants = select(_events.id).where(_counted(held.provider_id, (_GRANT,), rule.window))
+    of_grants = _counted(held.provider_id, (_GRANT,), rule.window)
     # One more than would be too many to count: their number does not matter then.
-    return rule.applies(refused, _number(connection, grants.limit(most_granted + 1)))
+    granted = _number(connection, select(_events.id).where(of_grants).limit(most_granted + 1))
+    if rule.applies(refused, granted):
+        return True
+    last_grant = connection.execute(select(func.max(_events.at)).where(of_grants)).scalar_one()
+    in_a_row = refused if last_grant is None else _number(connection, people.where(_events.at > last_grant)) + 1
+    return rule.applies(in_a_row, 0)
 
 
 def impose(connection: Connection, provider_id: ProviderId, rule: MassRefusal, event: AuditEvent) -> None:

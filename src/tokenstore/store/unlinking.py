@@ -20,12 +20,12 @@ from tokenstore.store.access_tokens import (
     drop_access_tokens,
 )
 from tokenstore.store.audit import insert_event
-from tokenstore.store.base import from_now
+from tokenstore.store.base import from_now, milliseconds
 from tokenstore.store.link_part import LinkPart
 from tokenstore.store.link_rows import FREE, LINK_COLUMNS, PREVIOUS, has_default, same_row, to_link
 from tokenstore.store.outbox import queue_link_revocation
 from tokenstore.store.owed import LIVING, log_lost, owed_token, previous_token
-from tokenstore.store.tables import access_token, link
+from tokenstore.store.tables import access_token, audit_event, link
 from tokenstore.store.users import lock_user
 
 TOMBSTONE_FOR = timedelta(hours=24)
@@ -114,6 +114,11 @@ def to_unlink(user_id: UserId, provider_id: ProviderId | None, link_id: LinkId |
     return statement
 
 
+def _waited(new: NewLink) -> timedelta:
+    """Time since the tokens were asked for, rounded down as instants are: what was before that stays before it."""
+    return timedelta(milliseconds=milliseconds(new.elapsed))
+
+
 def was_let_go(connection: Connection, new: NewLink) -> bool:
     """Whether a token of a link to this account, whosever it was, was queued for revocation since this one came.
 
@@ -125,7 +130,19 @@ def was_let_go(connection: Connection, new: NewLink) -> bool:
         link.c.issuer == new.account.issuer,
         link.c.subject == new.account.subject,
         link.c.state == LinkState.REVOKED,
-        link.c.due_at > from_now(TOMBSTONE_FOR - new.elapsed),
+        link.c.due_at > from_now(TOMBSTONE_FOR - _waited(new)),
+    )
+    return bool(connection.execute(select(there)).scalar_one())
+
+
+def was_unlinked(connection: Connection, link_id: LinkId, new: NewLink) -> bool:
+    """The same of a link that was made again meanwhile, which leaves only the event."""
+    columns = audit_event.c
+    there = exists().where(
+        columns.provider_id == new.provider.id,
+        columns.action == "link.removed",
+        columns.at > from_now(-_waited(new)),
+        columns.link_id == link_id,
     )
     return bool(connection.execute(select(there)).scalar_one())
 

@@ -18,6 +18,7 @@ from tokenstore.store.audit import insert_event
 from tokenstore.store.base import db_now, from_now
 from tokenstore.store.engine import Database
 from tokenstore.store.outbox import may_share_grant, queue_stray
+from tokenstore.store.owed import is_held
 from tokenstore.store.tables import link_waiting, user_account
 from tokenstore.store.users import lock_user
 from tokenstore.store.waiting_texts import pack, unpack
@@ -116,14 +117,16 @@ class SqlWaitingStore:
         except KeyUnavailable:
             _log.warning("tokens that waited cannot be opened and are lost", extra={"provider": row.provider_id})
             return None
-        provider_id, client_id = waiting.provider_id, waiting.client_id
-        if provider_id not in apart and may_share_grant(
-            connection, provider_id, client_id, row.user_id, waiting.account
-        ):
-            _log.info("tokens that waited are let go: a link may rest on their grant", extra={"provider": provider_id})
-            return None
         owed = waiting.tokens.refresh_token or waiting.tokens.access_token
-        return Debt(queue_stray(connection, self._vault, provider_id, client_id, row.user_id, owed), provider_id)
+        at = (waiting.provider_id, waiting.client_id, row.user_id)
+        if waiting.provider_id in apart:
+            needed = is_held(connection, self._vault, *at, owed)
+        else:
+            needed = may_share_grant(connection, *at, waiting.account)
+        if needed:
+            _log.info("tokens that waited are let go: a link may rest on them", extra={"provider": waiting.provider_id})
+            return None
+        return Debt(queue_stray(connection, self._vault, *at, owed), waiting.provider_id)
 
     def _theirs(self, waiting_id: UUID, user: Identity, session_key: str) -> ColumnElement[bool]:
         return and_(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from datetime import timedelta
 from uuid import UUID
@@ -39,7 +40,7 @@ def unpack(packed: Secret, waiting_id: UUID, provider_id: ProviderId, client_id:
         account=Account(**content["account"]),
         tokens=tokens_from_json(content["tokens"]),
         scopes_requested=frozenset(content["scopes_requested"]),
-        elapsed=timedelta(seconds=content["elapsed"]) + waited,
+        sent=time.monotonic() - content["elapsed"] - waited.total_seconds(),
         return_url=content["return_url"],
         reports=content["reports"],
         link_id=LinkId(UUID(content["link"])) if content["link"] else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from time import monotonic
 from typing import ClassVar, TypeVar
 from uuid import uuid4
 
@@ -150,7 +151,7 @@ class Meanwhile(FakeLinkStore):
 def one(subject: str, at: Provider) -> NewLink:
     """A completed linking of this account."""
     account, tokens = Account("https://idp.example", subject), TokenSet(Secret("a"), refresh_token=Secret("r"))
-    return NewLink(PROFILE, at, account, tokens, frozenset(), timedelta())
+    return NewLink(PROFILE, at, account, tokens, frozenset(), monotonic())
 
 
 @pytest.mark.parametrize("begun_by", [SESSION, BEARER])
@@ -472,7 +473,7 @@ def test_a_question_that_came_twice_is_linked_and_nothing_is_owed() -> None:
 
 def test_a_question_is_asked_though_the_earlier_one_cannot_be_given_up() -> None:
     scene = Scene()
-    scene.waiting()
+    scene.waiting("a-3")
     scene.stores = replace(scene.stores, waiting=Tired(scene.stores.database))
     waiting = scene.waiting()
     assert scene.revoked() == []

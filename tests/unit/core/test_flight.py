@@ -229,9 +229,10 @@ def test_a_slow_group_keeps_few_callers_waiting_and_sends_the_others_away_at_onc
     gate: threading.Event, threads: ThreadPoolExecutor
 ) -> None:
     tallies = Tallies()
-    flights: Flights[str, int] = Flights(tallies, Places(), slow_seconds=0)
+    flights: Flights[str, int] = Flights(tallies, Places(), slow_seconds=0.02)
     callers = Parked(flights, tallies, threads)
     old, young = join(flights, "old", waiting(gate)), join(flights, "young", waiting(gate))
+    eventually(lambda: time.monotonic() > young.started + 0.02, "the flights to be slow")
     callers.add(old, PLACES)
     callers.add(young, 5)
     eventually(lambda: len(callers.sent_away) == 5, "the others to be sent away")
@@ -256,7 +257,7 @@ def test_when_a_group_gets_slow_those_who_wait_too_many_are_sent_away(
 
 def test_another_group_is_waited_for_while_one_is_slow(gate: threading.Event, threads: ThreadPoolExecutor) -> None:
     tallies = Tallies()
-    flights: Flights[str, int] = Flights(tallies, Places(), slow_seconds=0)
+    flights: Flights[str, int] = Flights(tallies, Places(), slow_seconds=0.02)
     Parked(flights, tallies, threads).add(join(flights, "a", waiting(gate)), 10)
     other = join(flights, "b", waiting(gate, 2), group="idp2")
     callers = threads.submit(flights.result, other, 30)
@@ -285,7 +286,7 @@ def test_callers_leave_a_slow_group_as_others_take_places_there(
     gate: threading.Event, threads: ThreadPoolExecutor
 ) -> None:
     tallies, places = Tallies(), Places()
-    flights: Flights[str, int] = Flights(tallies, places, slow_seconds=0)
+    flights: Flights[str, int] = Flights(tallies, places, slow_seconds=0.02)
     callers = Parked(flights, tallies, threads)
 
     def visit() -> None:

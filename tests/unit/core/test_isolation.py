@@ -105,7 +105,7 @@ def test_callers_too_many_for_a_slow_provider_are_told_to_ask_again_at_once(
     world: World, gate: threading.Event
 ) -> None:
     world.flights.close()
-    world.flights = Flights(world.metrics, Places(), slow_seconds=0)
+    world.flights = Flights(world.metrics, Places(), slow_seconds=0.02)
     world.wait_seconds = 30
     links = hanging(world, gate, 8)
     told: list[TokenStoreError] = []

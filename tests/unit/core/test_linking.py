@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -436,7 +437,7 @@ def of_bob(at: Provider) -> NewLink:
     """Bob's own account, linked by Bob."""
     account = Account("https://idp.example", "bob")
     tokens = granted("access-bob", refresh="refresh-bob").tokens
-    return NewLink(Profile(Identity(ADA.issuer, "bob")), at, account, tokens, frozenset(), timedelta())
+    return NewLink(Profile(Identity(ADA.issuer, "bob")), at, account, tokens, frozenset(), monotonic())
 
 
 def test_a_relinking_drops_what_an_earlier_failure_left_to_be_revoked() -> None:

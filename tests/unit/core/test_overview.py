@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -138,7 +139,7 @@ def test_all_providers_are_listed_in_their_configured_order_each_with_its_own_li
     link = world.link()
     other = provider(id=ProviderId("another"))
     world.stores.links.attach(
-        NewLink(PROFILE, other, Account("https://o.example", "o"), TokenSet(Secret("a")), frozenset(), timedelta()),
+        NewLink(PROFILE, other, Account("https://o.example", "o"), TokenSet(Secret("a")), frozenset(), monotonic()),
         AuditEvent("link.created", "success"),
     )
     registry = Registry([provider(id=ProviderId("zeta")), world.provider, other])

@@ -25,12 +25,12 @@ class Crowd:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._pool = ThreadPoolExecutor(20)
-        self._go = threading.Event()
+        self._gone: dict[str, threading.Event] = {}
 
     def take(self, group: str, count: int = 1) -> list[Future[bool]]:
         """So many threads that take a place of the group if there is one now."""
-        inside = threading.Semaphore(0)
-        told = [self._pool.submit(self._stay, group, inside) for _ in range(count)]
+        inside, go = threading.Semaphore(0), self._gone.setdefault(group, threading.Event())
+        told = [self._pool.submit(self._stay, group, inside, go) for _ in range(count)]
         assert all(inside.acquire(timeout=30) for _ in told)
         return told
 
@@ -38,18 +38,19 @@ class Crowd:
         """One who waits for a place of `ONE` if need be: whether there was one."""
         return self._pool.submit(self._arrive)
 
-    def leave(self) -> None:
-        """All of them go."""
-        self._go.set()
+    def leave(self, group: str) -> None:
+        """All who have places of the group go."""
+        self._gone[group].set()
 
     def close(self) -> None:
-        self.leave()
+        for group in self._gone:
+            self.leave(group)
         self._pool.shutdown()
 
-    def _stay(self, group: str, inside: threading.Semaphore) -> bool:
+    def _stay(self, group: str, inside: threading.Semaphore, go: threading.Event) -> bool:
         with self._places.enter(group) as admitted:
             inside.release()
-            return admitted and self._go.wait(30)
+            return admitted and go.wait(30)
 
     def _arrive(self) -> bool:
         try:
@@ -119,7 +120,7 @@ def test_a_crowd_at_a_provider_that_answers_is_let_in() -> None:
         late = others.arrive()
         time.sleep(0.05)
         assert not late.done()
-        others.leave()
+        others.leave("idp1")
         assert late.result(30)
 
 
@@ -145,6 +146,60 @@ def test_nobody_waits_where_others_are_slow_and_together_take_all_places() -> No
         assert not others.arrive().result(30)
 
 
+def test_a_place_that_is_about_to_be_free_is_waited_for_although_another_provider_hangs() -> None:
+    with crowd(Places(8, slow_seconds=0.4)) as others:
+        others.take("idp2", 4)
+        time.sleep(0.5)
+        others.take("idp1", 2)
+        late = others.arrive()
+        time.sleep(0.05)
+        assert not late.done()
+        others.leave("idp1")
+        assert late.result(30)
+
+
+def test_a_place_is_waited_for_no_longer_once_all_that_are_taken_are_slow() -> None:
+    with crowd(Places(8, slow_seconds=0.3)) as others:
+        others.take("idp2", 4)
+        time.sleep(0.15)
+        others.take("idp1", 2)
+        begun = time.monotonic()
+        assert not others.arrive().result(30)
+        assert time.monotonic() - begun > 0.2
+
+
+@pytest.mark.parametrize(("other", "blamed"), [("idp1", "from the provider idp1"), ("idp2", "from providers")])
+def test_who_has_to_come_again_is_told_whose_answers_are_slow(other: str, blamed: str) -> None:
+    places = Places(8, slow_seconds=0)
+    with crowd(places) as others:
+        others.take(other, 4)
+        others.take("idp3", 2)
+        with pytest.raises(ProviderBusy, match=f"slowly {blamed} at present"), places.at(ONE):
+            pass
+
+
+def test_who_waits_for_a_place_leaves_one_thread_to_those_who_need_none() -> None:
+    places = Places(8, slow_seconds=30)
+    with crowd(places) as others:
+        others.take("idp1", 4)
+        arrived = [others.arrive() for _ in range(4)]
+        eventually(lambda: sum(one.done() for one in arrived) == 1, "one of them to be sent away")
+        others.leave("idp1")
+        assert sorted(one.result(30) for one in arrived) == [False, True, True, True]
+
+
+def test_who_waits_for_a_place_gives_way_to_another_provider() -> None:
+    places = Places(8, slow_seconds=30)
+    with crowd(places) as others:
+        others.take("idp1", 4)
+        waiting = [others.arrive() for _ in range(3)]
+        eventually(lambda: places.left() == 0, "them to wait")
+        others.take("idp2")
+        eventually(lambda: sum(one.done() for one in waiting) == 1, "one of them to be sent away")
+        others.leave("idp1")
+        assert sorted(one.result(30) for one in waiting) == [False, True, True]
+
+
 def test_more_come_in_only_as_others_go() -> None:
     places = Places(8, slow_seconds=30)
     inside, most = [0], [0]
@@ -159,7 +214,7 @@ def test_more_come_in_only_as_others_go() -> None:
             with lock:
                 inside[0] -= 1
 
-    with ThreadPoolExecutor(20) as pool:
+    with ThreadPoolExecutor(6) as pool:
         visits = [pool.submit(visit) for _ in range(40)]
         eventually(lambda: all(one.done() for one in visits), "everybody to be let in")
     assert all(one.exception() is None for one in visits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -286,8 +287,32 @@ def test_tokens_by_another_issuer_are_kept_for_when_the_operator_has_looked(worl
     assert isinstance(failure(world, link), ProviderMisconfigured)
     row = world.row(link)
     assert (row.refresh_token, row.lease_owner, row.link.state) == (Secret("refresh-2"), None, LinkState.ACTIVE)
-    assert (row.link.last_error, row.link.fail_count) == ("misconfigured:issuer-changed", 0)
+    assert (row.link.last_error, row.link.fail_count) == ("misconfigured:issuer-changed", 1)
     assert (world.client.revoked, world.spool.answers) == ([], [])
+
+
+def test_a_link_whose_tokens_come_by_another_issuer_is_spent_ever_more_rarely(world: World, link: Link) -> None:
+    pauses = []
+    for number in range(2, 12):
+        world.client.refreshes = [Misconfigured(ISSUER_CHANGED, Secret(f"refresh-{number}"))]
+        failure(world, link)
+        next_try_at = world.row(link).link.next_try_at
+        assert next_try_at is not None
+        pauses.append((next_try_at - world.now).total_seconds())
+        world.advance(pauses[-1])
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
+
+
+def test_the_operator_is_told_of_another_issuer_as_of_another_thing_than_a_refused_client(
+    world: World, link: Link
+) -> None:
+    world.client.refreshes = [Misconfigured(ISSUER_CHANGED, Secret("refresh-2"))]
+    told = [failure(world, link).detail for _ in range(2)]
+    assert all("issuer" in detail and "secret" not in detail for detail in told)
+    world.advance(5)
+    world.client.refreshes = [Misconfigured("invalid_client")]
+    told = [failure(world, link).detail for _ in range(2)]
+    assert all("client secret" in detail and "issuer" not in detail for detail in told)
 
 
 def test_a_rotated_token_in_a_useless_answer_is_offered_until_the_database_takes_it(world: World, link: Link) -> None:
@@ -391,6 +416,22 @@ def test_a_call_without_an_answer_leaves_its_doubt_whatever_the_repetition_ends_
     world.client.refreshes = [Unclear("timeout"), later, later, later]
     failure(world, link)
     assert world.row(link).link.doubt is Doubt.UNANSWERED
+
+
+def test_a_call_without_an_answer_leaves_its_doubt_before_it_is_repeated(world: World, link: Link) -> None:
+    doubts: list[Doubt | None] = []
+
+    def look(outcome: Outcome) -> Callable[[], Outcome]:
+        def answer() -> Outcome:
+            doubts.append(world.row(link).link.doubt)
+            return outcome
+
+        return answer
+
+    world.client.refreshes = [look(Unavailable("status-500")), look(Unclear("reset")), look(granted())]
+    bring(world, link)
+    assert doubts == [None, None, Doubt.UNANSWERED]
+    assert world.row(link).link.doubt is None
 
 
 def test_a_granted_refresh_ends_the_doubt_about_a_link(world: World, link: Link) -> None:
@@ -693,6 +734,36 @@ def test_another_machine_is_not_waited_for_where_a_used_token_works_again(rotati
     link = world.link(seconds=3600, age=4000)
     assert world.stores.links.take_lease(world.row(link).link, "node-2/1", timedelta(seconds=20)) is not None
     world.advance(21)
+    world.client.refreshes = [granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+
+
+@pytest.mark.parametrize(("grace", "at_once"), [(30, 0), (60, 24)])
+def test_another_machine_is_waited_for_once_a_token_sent_before_its_lease_was_renewed_works_no_more(
+    grace: int, at_once: int
+) -> None:
+    rotation = Rotation(RotationKind.GRACE, timedelta(seconds=grace))
+    world = World(provider(rotation=rotation))
+    link = world.link(seconds=3600, age=4000)
+    lease = world.stores.links.take_lease(world.row(link).link, "node-2/1", rotation.lease)
+    assert lease is not None
+    world.advance(14)
+    assert world.stores.links.renew_lease(lease, rotation.lease, Doubt.UNANSWERED)
+    world.advance(20 + at_once)
+    assert isinstance(failure(world, link), RefreshInProgress)
+    world.advance(91 - at_once)
+    world.client.refreshes = [granted("new")]
+    assert bring(world, link).value.reveal() == "new"
+
+
+def test_another_machine_is_not_waited_for_while_a_token_sent_before_its_lease_was_renewed_works_once_more() -> None:
+    world = World(provider(rotation=GRACE))
+    link = world.link(seconds=3600, age=4000)
+    lease = world.stores.links.take_lease(world.row(link).link, "node-2/1", GRACE.lease)
+    assert lease is not None
+    world.advance(14)
+    assert world.stores.links.renew_lease(lease, GRACE.lease, Doubt.UNANSWERED)
+    world.advance(20 + 23)
     world.client.refreshes = [granted("new")]
     assert bring(world, link).value.reveal() == "new"
 

@@ -17,6 +17,7 @@ from support.refreshing import bring, failure, others_save, spent
 from tokenstore.core.model import (
     NO_RESPECT,
     Asked,
+    Doubt,
     Lease,
     Link,
     LinkId,
@@ -65,9 +66,9 @@ class SlowLinks(FakeLinkStore):
         passes(self._world, self._taking)
         return lease
 
-    def renew_lease(self, lease: Lease, length: timedelta) -> bool:
+    def renew_lease(self, lease: Lease, length: timedelta, doubt: Doubt | None = None) -> bool:
         self.renewed += 1
-        renewed = super().renew_lease(lease, length)
+        renewed = super().renew_lease(lease, length, doubt)
         passes(self._world, self._renewing)
         return renewed
 

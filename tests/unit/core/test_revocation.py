@@ -53,7 +53,7 @@ def settled(
     outbox_id = queued(stores)
     row = stores.database.outbox[outbox_id]
     row.pending = replace(row.pending, attempts=attempts)
-    return Revoker(Registry([configured or provider()]), stores.outbox, client).settle(outbox_id)
+    return Revoker(Registry([configured or provider()]), stores.outbox, client, Places()).settle(outbox_id)
 
 
 @pytest.mark.parametrize("answer", [RevocationResult.CONFIRMED, RevocationResult.UNSUPPORTED])
@@ -98,7 +98,7 @@ def test_a_row_that_somebody_else_works_on_is_left_to_them() -> None:
     stores, client = fake_stores(), FakeProviderClient()
     outbox_id = queued(stores)
     stores.outbox.claim(outbox_id, timedelta(seconds=30))
-    revoker = Revoker(Registry([provider()]), stores.outbox, client)
+    revoker = Revoker(Registry([provider()]), stores.outbox, client, Places())
     assert revoker.settle(outbox_id) is RevocationResult.QUEUED
     assert revoker.settle(uuid4()) is RevocationResult.QUEUED
     assert client.revoked == []
@@ -115,12 +115,12 @@ def shared(stores: FakeStores, at: Provider) -> Debt:
 
 def test_a_grant_on_which_anothers_link_rests_is_not_ended_before_that_is_unlinked() -> None:
     stores, client = fake_stores(), FakeProviderClient()
-    revoker, debt = Revoker(Registry([provider()]), stores.outbox, client), shared(stores, provider())
+    revoker, debt = Revoker(Registry([provider()]), stores.outbox, client, Places()), shared(stores, provider())
     assert revoker.settle(debt.id) is RevocationResult.QUEUED
     [row] = stores.database.outbox.values()
     assert (row.next_try_at, row.lease_until) == (stores.database.clock.now + timedelta(minutes=1), None)
     stores.database.clock.advance(timedelta(minutes=2))
-    assert revoker.settle_next() is None
+    assert [revoker.settle_next() for _ in range(2)] == [("idp1", None), None]
     assert client.revoked == []
     stores.links.unlink(BOB.identity, provider().id, None, AuditEvent("link.removed", "success"))
     stores.database.clock.advance(timedelta(minutes=4))
@@ -131,29 +131,44 @@ def test_what_has_to_wait_for_others_holds_up_nothing_else() -> None:
     stores = fake_stores()
     shared(stores, provider())
     stores.database.clock.advance(timedelta(seconds=1))
-    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient())
+    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient(), Places())
     [alone] = owing(stores, 1, provider())
-    assert revoker.settle_next() == ("idp1", RevocationResult.CONFIRMED)
+    assert [revoker.settle_next() for _ in range(2)] == [("idp1", None), ("idp1", RevocationResult.CONFIRMED)]
     assert alone.id not in stores.database.outbox
+
+
+def test_what_has_to_wait_for_others_is_looked_at_each_hour_however_long_it_waits() -> None:
+    stores = fake_stores()
+    debt = shared(stores, provider())
+    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient(), Places())
+    pauses = []
+    for _ in range(8):
+        assert revoker.settle_next() == ("idp1", None)
+        row = stores.database.outbox[debt.id]
+        pauses.append((row.next_try_at - stores.database.clock.now) / timedelta(minutes=1))
+        stores.database.clock.advance(timedelta(hours=1))
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_a_token_of_a_former_client_does_not_wait_for_others() -> None:
     stores, at = fake_stores(), provider(client_id="client-2")
     debt = shared(stores, provider())
-    assert Revoker(Registry([at]), stores.outbox, FakeProviderClient()).settle(debt.id) is RevocationResult.FAILED
+    revoker = Revoker(Registry([at]), stores.outbox, FakeProviderClient(), Places())
+    assert revoker.settle(debt.id) is RevocationResult.FAILED
 
 
 def test_anothers_link_is_no_hindrance_where_revoking_ends_one_token() -> None:
     stores, at = fake_stores(), provider(revokes_grant=False)
     debt = shared(stores, at)
-    assert Revoker(Registry([at]), stores.outbox, FakeProviderClient()).settle(debt.id) is RevocationResult.CONFIRMED
+    revoker = Revoker(Registry([at]), stores.outbox, FakeProviderClient(), Places())
+    assert revoker.settle(debt.id) is RevocationResult.CONFIRMED
 
 
 def test_a_database_that_is_down_leaves_the_token_queued() -> None:
     stores = fake_stores()
     outbox_id = queued(stores)
     stores.database.down = True
-    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient())
+    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient(), Places())
     assert revoker.settle(outbox_id) is RevocationResult.QUEUED
 
 
@@ -165,7 +180,7 @@ def test_a_provider_that_left_one_queued_is_not_asked_about_its_others() -> None
         outbox_id = stores.outbox.queue_revocation(at, ADA, Secret(f"refresh-{number}"))
         assert outbox_id is not None
         debts.append(Debt(outbox_id, at.id))
-    results = Revoker(Registry([at_idp1, at_idp2]), stores.outbox, client).settle_all(debts)
+    results = Revoker(Registry([at_idp1, at_idp2]), stores.outbox, client, Places()).settle_all(debts)
     assert results == {debt.id: RevocationResult.QUEUED for debt in debts}
     assert client.revoked == ["refresh-0", "refresh-2"]
     assert len(stores.database.outbox) == 3
@@ -201,7 +216,7 @@ def owing(stores: FakeStores, number: int, at: Provider) -> list[Debt]:
 
 def test_a_provider_that_hangs_holds_only_so_many_threads() -> None:
     stores, client, other = fake_stores(), Hanging(), provider(id=ProviderId("idp2"))
-    revoker = Revoker(Registry([provider(), other]), stores.outbox, client)
+    revoker = Revoker(Registry([provider(), other]), stores.outbox, client, Places())
     *hung, late = owing(stores, MOST + 1, provider())
     [elsewhere] = owing(stores, 1, other)
     with ThreadPoolExecutor(MOST + 1) as threads:
@@ -228,7 +243,7 @@ def test_nobody_else_takes_a_revocation_before_the_longest_one_is_over() -> None
 def test_a_linking_waits_for_the_revocation_that_would_end_its_grant() -> None:
     stores, client = fake_stores(), Hanging()
     stores.users.remember(PROFILE)
-    revoker = Revoker(Registry([provider()]), stores.outbox, client, patience_seconds=30)
+    revoker = Revoker(Registry([provider()]), stores.outbox, client, Places(), patience_seconds=30)
     row = queued(stores)
     with ThreadPoolExecutor(2) as threads:
         revoking = threads.submit(revoker.settle, row)
@@ -240,11 +255,11 @@ def test_a_linking_waits_for_the_revocation_that_would_end_its_grant() -> None:
         linking.result(30)
 
 
-def test_a_linking_waits_no_longer_than_a_few_seconds() -> None:
+def test_a_linking_waits_no_longer_than_its_patience() -> None:
     stores = fake_stores()
     stores.users.remember(PROFILE)
     stores.outbox.claim(queued(stores), timedelta(seconds=20))
-    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient(), patience_seconds=0.2)
+    revoker = Revoker(Registry([provider()]), stores.outbox, FakeProviderClient(), Places(), patience_seconds=0.2)
     with pytest.raises(ProviderUnavailable) as raised:
         revoker.make_way(provider(), ADA)
     assert raised.value.retry_after == timedelta(seconds=20)
@@ -253,7 +268,7 @@ def test_a_linking_waits_no_longer_than_a_few_seconds() -> None:
 def test_what_is_owed_is_not_revoked_while_the_account_is_linked_again_and_is_not_forgotten() -> None:
     stores, client = fake_stores(), FakeProviderClient()
     stores.users.remember(PROFILE)
-    revoker = Revoker(Registry([provider()]), stores.outbox, client)
+    revoker = Revoker(Registry([provider()]), stores.outbox, client, Places())
     row = queued(stores)
     revoker.make_way(provider(), ADA)
     assert revoker.settle(row) is RevocationResult.QUEUED
@@ -265,7 +280,7 @@ def test_what_is_owed_is_not_revoked_while_the_account_is_linked_again_and_is_no
 def test_revoking_goes_on_where_it_ends_one_token() -> None:
     stores, at = fake_stores(), provider(revokes_grant=False)
     stores.users.remember(PROFILE)
-    revoker = Revoker(Registry([at]), stores.outbox, FakeProviderClient())
+    revoker = Revoker(Registry([at]), stores.outbox, FakeProviderClient(), Places())
     [debt] = owing(stores, 1, at)
     revoker.make_way(at, ADA)
     assert revoker.settle(debt.id) is RevocationResult.CONFIRMED
@@ -308,7 +323,7 @@ def test_the_successor_of_a_spent_token_is_owed_before_anything_else_is_done() -
     assert client.kept == ["refresh-1", "refresh-2"]
     client.failing, client.refreshes = False, [granted("access-3", refresh="refresh-3")]
     client.stores.database.clock.advance(timedelta(minutes=2))
-    Revoker(Registry([BEARER]), client.stores.outbox, client).settle_next()
+    Revoker(Registry([BEARER]), client.stores.outbox, client, Places()).settle_next()
     assert [call.token for call in client.refresh_calls] == ["refresh-1", "refresh-2"]
     assert client.stores.database.outbox == {}
 

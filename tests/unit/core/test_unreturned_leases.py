@@ -83,6 +83,23 @@ def test_a_lease_that_could_not_be_given_back_is_given_back_before_the_next_try(
     assert said == ["storage-unavailable", "storage-unavailable", "new"]
 
 
+def test_what_is_noted_of_a_lease_holds_no_token() -> None:
+    world = World()
+    kept: list[Lease] = []
+
+    class Noting(SilentLinks):
+        def release_lease(self, lease: Lease, failure: Failure | None) -> None:
+            kept.append(lease)
+            super().release_lease(lease, failure)
+
+    link = expired(world)
+    world.links, world.spool = Noting(world, releasing=1), FullSpool()
+    world.client.refreshes = [granted("new", refresh="refresh-2")]
+    refresher = world.refresher
+    assert [ask(world, refresher, link) for _ in range(2)] == ["storage-unavailable", "new"]
+    assert [lease.refresh_token.reveal() for lease in kept] == ["refresh-1", ""]
+
+
 def test_a_lease_that_has_ended_by_itself_is_not_given_back() -> None:
     world = World()
     link = expired(world)

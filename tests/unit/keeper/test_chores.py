@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from time import monotonic
 from uuid import uuid4
 
 import pytest
 
 from support.core_world import ADA, PROFILE, World, provider
 from support.tallies import Tallies
-from tokenstore.core.model import Asked, AuditEvent, LinkId, RevocationResult, TokenSet
-from tokenstore.core.ports import Perished
+from tokenstore.core.model import (
+    Account,
+    Asked,
+    AuditEvent,
+    Identity,
+    LinkId,
+    Profile,
+    Provider,
+    RevocationResult,
+    TokenSet,
+)
+from tokenstore.core.places import Places
+from tokenstore.core.ports import NewLink, Perished
 from tokenstore.core.refresh import Replayed
 from tokenstore.core.registry import Registry
 from tokenstore.core.revocation import Revoker
@@ -42,9 +54,9 @@ def owing(number: int) -> World:
     return world
 
 
-def pay(world: World) -> Done:
-    registry = Registry([AT])
-    return PayOwed(Revoker(registry, world.stores.outbox, world.client), registry, world.gate).run()
+def pay(world: World, at: Provider = AT) -> Done:
+    registry = Registry([at])
+    return PayOwed(Revoker(registry, world.stores.outbox, world.client, Places()), registry, world.gate).run()
 
 
 def test_what_is_owed_is_paid_some_at_once() -> None:
@@ -67,6 +79,21 @@ def test_a_provider_that_left_a_token_queued_is_asked_once_in_a_run() -> None:
     world.client.revocation = RevocationResult.FAILED
     assert pay(world) == Done(1)
     assert world.client.revoked == ["token-0"]
+
+
+def test_what_has_to_wait_for_others_takes_no_others_turn() -> None:
+    at, world = replace(AT, revokes_grant=True), World(AT)
+    event = AuditEvent("link.created", "success")
+    for number in range(OWED_AT_ONCE + 1):
+        account = Account("https://idp.example", f"a-{number}")
+        for who in (PROFILE, Profile(Identity(ADA.issuer, "bob"))):
+            tokens = TokenSet(Secret("access"), refresh_token=Secret(f"refresh-{who.identity.subject}-{number}"))
+            world.stores.links.attach(NewLink(who, at, account, tokens, frozenset(), monotonic()), event)
+    world.stores.links.unlink(ADA, at.id, None, event)
+    world.stores.database.clock.advance(timedelta(seconds=1))
+    assert world.stores.outbox.queue_revocation(AT, ADA, Secret("alone")) is not None
+    assert pay(world, at) == Done(1)
+    assert world.client.revoked == ["alone"]
 
 
 def test_what_cannot_be_revoked_rests_and_is_given_up_after_a_week() -> None:

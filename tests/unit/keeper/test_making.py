@@ -12,6 +12,7 @@ from tokenstore.core.asking import Asker
 from tokenstore.core.attaching import Attacher
 from tokenstore.core.due import Due
 from tokenstore.core.model import Provider, ProviderId
+from tokenstore.core.places import Places
 from tokenstore.core.registry import Registry
 from tokenstore.core.revocation import Revoker
 from tokenstore.keeper.loop import Routine
@@ -37,7 +38,7 @@ class Nothing:
 
 def tools(*providers: Provider, rate: int = 10) -> Tools:
     world, registry = World(), Registry(providers)
-    stores, revoker = world.stores, Revoker(registry, world.stores.outbox, world.client)
+    stores, revoker = world.stores, Revoker(registry, world.stores.outbox, world.client, Places())
     return Tools(
         registry,
         Nothing(),

@@ -12,6 +12,7 @@ import pytest
 
 from support.core_world import ADA, GRACE, World, provider
 from support.fake_provider import granted
+from support.fake_spool import FakeSpool
 from support.fakes import FakeLinkStore
 from tokenstore.core.due import SOONEST, Due
 from tokenstore.core.model import (
@@ -32,9 +33,9 @@ from tokenstore.core.model import (
     RotationKind,
     Unavailable,
 )
-from tokenstore.core.ports import Base
+from tokenstore.core.ports import Base, Failure
 from tokenstore.core.refresh.refresher import respect as wanted
-from tokenstore.core.spool import Spooled
+from tokenstore.core.spool import Spooled, SpoolPlace
 from tokenstore.errors import StorageUnavailable
 from tokenstore.keeper.chores import Done
 from tokenstore.keeper.refreshing import AT_ONCE, FORWARD_AT_ONCE, BringForward, LookAfter
@@ -42,6 +43,13 @@ from tokenstore.keeper.refreshing import AT_ONCE, FORWARD_AT_ONCE, BringForward,
 MONTH = timedelta(days=30)
 OLD = 3590
 """Seconds after which a token of an hour is inside its margin."""
+
+
+class NoRoom(FakeSpool):
+    """A spool that can be looked into and has no room."""
+
+    def reserve(self, _link: Link) -> SpoolPlace:
+        raise StorageUnavailable("The spool cannot be used at present.")
 
 
 @dataclass(slots=True)
@@ -211,6 +219,28 @@ def test_a_fault_before_anything_is_sent_gives_the_lease_back() -> None:
 
     assert (world.client.refresh_calls, world.row(link).lease_owner) == ([], None)
     assert world.metrics.looks == [("idp1", "failed")]
+
+
+def test_a_lease_that_the_database_could_not_take_back_is_given_back_in_the_next_run() -> None:
+    world = World()
+    link = old_link(world)
+
+    class Silent(FakeLinkStore):
+        silent = True
+
+        def release_lease(self, lease: Lease, failure: Failure | None) -> None:
+            if self.silent:
+                self.silent = False
+                raise StorageUnavailable("The database cannot be used at present.")
+            super().release_lease(lease, failure)
+
+    world.links, world.spool = Silent(world.stores.database), NoRoom()
+    chore, _ = kept(world, link)
+
+    chore.run()
+    assert world.row(link).lease_owner is not None
+    chore.run()
+    assert world.row(link).lease_owner is None
 
 
 def test_a_lease_that_waited_for_the_others_is_renewed_before_anything_is_sent() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from support.harness import ANN, SqlHarness, event, new_link, provider, tokens
 from support.stores import SqlStores, sql_stores
 from tokenstore.core.model import ProviderId
-from tokenstore.errors import KeyUnavailable
+from tokenstore.errors import KeyUnavailable, ProviderUnavailable
 from tokenstore.store.links import SqlLinkStore
 from tokenstore.vault.keyring import Keyring
 from tokenstore.vault.vault import Vault
@@ -49,3 +51,19 @@ def test_a_replaced_token_that_cannot_be_opened_does_not_stop_linking_and_is_sai
 
     assert (again.id, list(SqlHarness.over(stores).owed())) == (first.id, [])
     assert "cannot be opened and is lost" in caplog.text
+
+
+def test_what_was_asked_for_before_an_unlinking_is_not_linked_however_long_that_takes(stores: SqlStores) -> None:
+    stores.links.attach(new_link(), event())
+    late = new_link(elapsed=timedelta(milliseconds=50))
+    stores.links.unlink(ANN.identity, ProviderId("idp1"), None, event())
+    time.sleep(0.1)  # longer than the request took before it
+    with pytest.raises(ProviderUnavailable):
+        stores.links.attach(late, event())
+
+
+def test_what_is_asked_for_after_an_unlinking_is_linked_at_once(stores: SqlStores) -> None:
+    for _ in range(5):
+        stores.links.attach(new_link(), event())
+        stores.links.unlink(ANN.identity, ProviderId("idp1"), None, event())
+    assert stores.links.attach(new_link(), event()).has_refresh_token

@@ -59,10 +59,14 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Respect:
-    """How long after its end the lease of another machine is respected: for `length`, but not `but_first`."""
+    """How long after its end the lease of another machine is respected: for `length`, but not `but_first`.
+
+    On a link in doubt not `but_in_doubt`, which is shorter: its token may have been sent before the lease was renewed.
+    """
 
     length: timedelta = timedelta()
     but_first: timedelta = timedelta()
+    but_in_doubt: timedelta = timedelta()
 
 
 NO_RESPECT = Respect()

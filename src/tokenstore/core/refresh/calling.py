@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tokenstore.core.model import (
     ACCOUNT_CHANGED,
     PAUSED,
+    Doubt,
     Lease,
     Misconfigured,
     Outcome,
@@ -83,7 +84,7 @@ class Calling:
             # The pause counts, and so does what the database took to renew the lease.
             if not tenure.in_time():
                 return called
-            tenure.renew()
+            tenure.renew(Doubt.UNANSWERED if unclear else None)
             if not tenure.in_time():
                 return called
 

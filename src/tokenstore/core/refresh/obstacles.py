@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tokenstore.core.gate import Pause
-from tokenstore.core.model import Holding, LinkState, Provider
+from tokenstore.core.model import ISSUER_CHANGED, Holding, LinkState, Provider
 from tokenstore.errors import (
     ProviderMisconfigured,
     ProviderUnavailable,
@@ -44,7 +44,7 @@ def obstacle(provider: Provider, holding: Holding) -> TokenStoreError | None:
         if link.state is LinkState.SUSPECT:
             return in_doubt(wait)
         if link.last_error is not None and link.last_error.startswith(MISCONFIGURED):
-            return misconfigured(provider)
+            return misconfigured(provider, link.last_error.removeprefix(MISCONFIGURED))
         return unavailable(wait)
     return None
 
@@ -74,8 +74,13 @@ def unavailable(retry_after: timedelta) -> ProviderUnavailable:
     )
 
 
-def misconfigured(provider: Provider) -> ProviderMisconfigured:
-    """The error of a provider that refuses the store itself."""
+def misconfigured(provider: Provider, code: str = "") -> ProviderMisconfigured:
+    """The error of a provider that refuses the store itself, or gives tokens by another issuer; `code`: its word."""
+    if code == ISSUER_CHANGED:
+        return ProviderMisconfigured(
+            "The provider's tokens come by another issuer than the account was linked with. The link is kept; the "
+            f"operator has to check the issuer of provider {provider.id!r} (issuer, discovery address)."
+        )
     return ProviderMisconfigured(
         "The provider refuses this service's request. The link is kept; the operator has to check the settings of "
         f"provider {provider.id!r} (client id, client secret)."

@@ -11,6 +11,7 @@ from tokenstore.core.lessons import GRACE, Fact, of_refresh
 from tokenstore.core.metrics import Metrics
 from tokenstore.core.model import (
     ACCOUNT_CHANGED,
+    ISSUER_CHANGED,
     PAUSED,
     AccessToken,
     Doubt,
@@ -43,7 +44,7 @@ from tokenstore.core.refresh.obstacles import (
     unavailable,
 )
 from tokenstore.core.refresh.recovery import Recovery
-from tokenstore.core.refresh.tenure import SPARE_SECONDS, Tenure
+from tokenstore.core.refresh.tenure import SPARE_SECONDS, Tenure, last_start
 from tokenstore.core.refresh.unreturned import Unreturned
 from tokenstore.core.refusals import SUSPECTED, MassRefusal, Refusal
 from tokenstore.core.revocation import Revoker
@@ -163,6 +164,10 @@ class Refresher:
         finally:
             place.close()
 
+    def settle(self) -> None:
+        """Give back all leases that the database may hold for this process without a use. Raises StorageUnavailable."""
+        self._unreturned.settle_all()
+
     def _take_lease(self, errand: Errand, link: Link) -> Lease | None:
         self._unreturned.settle(link.id)
         rotation = errand.provider.rotation
@@ -219,7 +224,7 @@ class Refresher:
             if not tenure.in_time():  # and a refusal would erase it
                 raise self._back_off(errand, lease, OUT_OF_TIME, None, doubt)
             log.warning("refresh token refused, trying the previous one", extra={"link": str(lease.link.id)})
-            tenure.renew()
+            tenure.renew(doubt)
             spent, facts = lease.previous_token, frozenset({GRACE})
             called = self._calling.until_clear(errand, tenure, spent)
             doubt = Doubt.UNANSWERED if called.unanswered else doubt
@@ -232,13 +237,16 @@ class Refresher:
                 raise self._refused(errand, lease, refused, doubt)
             case Misconfigured(code, refresh_token):
                 doubt = doubt if refresh_token is None else None
-                failure = Failure(MISCONFIGURED + code, MISCONFIGURED_PAUSE, counts=False, doubt=doubt)
+                # A token that is given all the same is spent by each try.
+                given = code == ISSUER_CHANGED
+                pause = back_off(lease.link.fail_count) if given else MISCONFIGURED_PAUSE
+                failure = Failure(MISCONFIGURED + code, pause, counts=given, doubt=doubt)
                 if refresh_token is None:
                     self._links.release_lease(lease, failure)
                 else:
                     self._keeping.save_rotation(errand, lease, refresh_token, called.sent, failure, place)
                 log.error("provider refuses this service", extra={"provider": errand.provider.id, "because": code})
-                raise misconfigured(errand.provider)
+                raise misconfigured(errand.provider, code)
             case ScopeRefused(code):
                 failed = Failure(code, timedelta(), counts=False, doubt=doubt) if doubt else None
                 self._links.release_lease(lease, failed)
@@ -309,13 +317,17 @@ class Refresher:
 
 
 def respect(rotation: Rotation) -> Respect:
-    """How long after its end the lease of another machine is respected: not while a used token works once more."""
+    """How long after its end the lease of another machine is respected: not while a used token works once more.
+
+    A call that was answered with an error counts as not carried out, and one of an earlier flight is not counted.
+    """
     match rotation.kind:
         case RotationKind.STRICT:
             return Respect(ANOTHER_MACHINES_SPOOL)
         case RotationKind.GRACE:
-            # What is left of the grace when the lease ends, if the token was sent as soon as that was taken.
-            left = rotation.grace - rotation.lease - timedelta(seconds=SPARE_SECONDS)
-            return Respect(ANOTHER_MACHINES_SPOOL, but_first=max(timedelta(), left))
+            # What is left of the grace when the lease ends, if the token was sent as soon as that was taken or renewed
+            # for it; less where a flight that may have gone on after a call without an answer renewed it last.
+            left, none = rotation.grace - rotation.lease - timedelta(seconds=SPARE_SECONDS), timedelta()
+            return Respect(ANOTHER_MACHINES_SPOOL, max(none, left), max(none, left - last_start(rotation)))
         case RotationKind.NONE | RotationKind.KEEP_OLD:
             return Respect()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
-from tokenstore.core.model import Lease, Rotation
+from tokenstore.core.model import Doubt, Lease, Rotation
 from tokenstore.core.ports import LinkStore
 from tokenstore.core.refresh.errand import Timing
 from tokenstore.core.refresh.keeping import Superseded
@@ -34,15 +35,15 @@ class Tenure:
         """See to it that the lease outlasts the first call, which may begin now. Raises as `renew` does."""
         if not self._outlasts():
             self.renew()
-        self._last_start = self._timing.monotonic() + FLIGHT_SECONDS - self._rotation.deadline.total_seconds()
+        self._last_start = self._timing.monotonic() + last_start(self._rotation).total_seconds()
 
-    def renew(self) -> None:
-        """Make the lease last for another call.
+    def renew(self, doubt: Doubt | None = None) -> None:
+        """Make the lease last for another call. `doubt`: what is left of the call before.
 
         Raises Superseded where it is no longer ours, StorageUnavailable where the database cannot say so in time.
         """
         asked = self._timing.monotonic()
-        if not self._links.renew_lease(self.lease, self._rotation.lease):
+        if not self._links.renew_lease(self.lease, self._rotation.lease, doubt):
             raise Superseded
         self._sure_until = asked + self._rotation.lease.total_seconds()
         if not self._outlasts():
@@ -54,3 +55,8 @@ class Tenure:
 
     def _outlasts(self) -> bool:
         return self._sure_until - self._timing.monotonic() >= self._needed
+
+
+def last_start(rotation: Rotation) -> timedelta:
+    """How long after its first call a flight may begin another one."""
+    return timedelta(seconds=FLIGHT_SECONDS) - rotation.deadline

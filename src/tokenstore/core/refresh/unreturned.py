@@ -7,9 +7,11 @@ ends by itself, too, but until then nobody could refresh the link.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tokenstore.core.model import Lease, LinkId
 from tokenstore.core.ports import LinkStore
+from tokenstore.core.secret import Secret
 
 ENDED_AFTER_SECONDS = 60.0
 """No lease lasts for so long."""
@@ -24,12 +26,18 @@ class Unreturned:
         self._kept: dict[LinkId, tuple[Lease, float]] = {}
 
     def note(self, lease: Lease) -> None:
-        """Give this lease back later."""
+        """Give this lease back later; no token of it is kept until then."""
         now = self._monotonic()
         for link_id, (_, ends) in list(self._kept.items()):
             if ends <= now:
                 self._kept.pop(link_id, None)
-        self._kept[lease.link.id] = (lease, now + ENDED_AFTER_SECONDS)
+        kept = replace(lease, refresh_token=Secret(""), previous_token=None)
+        self._kept[lease.link.id] = (kept, now + ENDED_AFTER_SECONDS)
+
+    def settle_all(self) -> None:
+        """`settle` for every link. Raises StorageUnavailable."""
+        for link_id in list(self._kept):
+            self.settle(link_id)
 
     def settle(self, link_id: LinkId) -> None:
         """Give back what is noted of this link, if it has not ended. Raises StorageUnavailable; it stays noted then."""
