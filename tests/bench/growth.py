@@ -31,6 +31,7 @@ from tokenstore.core.model import Asked, Identity, Profile
 from tokenstore.core.secret import Secret
 from tokenstore.store.access_tokens import access_context
 from tokenstore.store.engine import SQLITE_BEGIN
+from tokenstore.store.patience import unhurried
 from tokenstore.store.tables import access_token, link, user_account
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -103,7 +104,7 @@ def _grown(url: str, size: int, world: World, home: str) -> Iterator[Grown]:
         stores.links.attach(new_link(first, HERE), event())
         on_sqlite = stores.engine.dialect.name == "sqlite"
         alone = {SQLITE_BEGIN: ""} if on_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        with stores.engine.execution_options(**alone).connect() as connection:
+        with unhurried(), stores.engine.execution_options(**alone).connect() as connection:
             if on_sqlite:
                 connection.exec_driver_sql("PRAGMA synchronous = OFF")
                 connection.exec_driver_sql("PRAGMA cache_size = -200000")
