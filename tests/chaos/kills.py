@@ -43,6 +43,8 @@ class Death(StrEnum):
 
 
 SPOOLING = (Death.BEFORE_SPOOL, Death.AFTER_SPOOL)
+SENT = {Death.IN_FLIGHT, Death.PROCESSED, Death.RANDOM}
+"""At no step of ours: some time after the request was let go."""
 WINDOW = {Death.PROCESSED, Death.AFTER_ANSWER, Death.BEFORE_SPOOL}
 """Where nobody can keep the link at a strict provider: it has rotated, and nothing is on our disk yet."""
 LATEST = 0.06
@@ -74,6 +76,7 @@ def death(store: Cluster, idp: FarProvider, when: Death, after: float = 0.0) -> 
     [link] = store.seed.link("idp")
     calls, spooled_before = len(idp.calls()), len(gates.noted(Step.AFTER_SPOOL))
     try:
+        _lay(store.nodes[0], idp, when)
         asking = Asking(store, link)
         os.kill(_victim(store.nodes[0], idp, when, calls, after), signal.SIGKILL)
         if when is Death.IN_FLIGHT:  # the request was sent and is not processed by anybody
@@ -102,25 +105,27 @@ def in_window(rotation: Rotation, when: Death, *, rotated: bool, spooled: bool) 
     return rotation == "strict" and not spooled and (when in WINDOW or (when is Death.RANDOM and rotated))
 
 
-def _victim(node: Node, idp: FarProvider, when: Death, calls: int, after: float) -> int:
-    """The process to be killed, which is now where it is to die."""
-    gates = node.gates
+def _lay(node: Node, idp: FarProvider, when: Death) -> None:
+    """See to it, before anybody asks, that the refresh comes to a stand where its process is to die."""
     if when is Death.IN_FLIGHT:
         idp.set(Fault.LATENCY, 0.5, times=1)
         idp.set(Fault.DROP_BEFORE, times=1)
     if when is Death.PROCESSED:
         idp.set(Fault.LATENCY_AFTER, 0.5, times=1)
-    if when in {Death.IN_FLIGHT, Death.PROCESSED, Death.RANDOM}:
-        gates.close(Step.BEFORE_SEND)
-        pid = gates.wait(Step.BEFORE_SEND)
-        gates.open(Step.BEFORE_SEND)
-        if when is Death.RANDOM:
-            time.sleep(after)
-        else:
-            _wait_for_call(idp, calls, "pending" if when is Death.IN_FLIGHT else "200")
-        return pid
-    gates.close(Step(when))
-    return gates.wait(Step(when))
+    node.gates.close(Step.BEFORE_SEND if when in SENT else Step(when))
+
+
+def _victim(node: Node, idp: FarProvider, when: Death, calls: int, after: float) -> int:
+    """The process to be killed, which is now where it is to die."""
+    if when not in SENT:
+        return node.gates.wait(Step(when))
+    pid = node.gates.wait(Step.BEFORE_SEND)
+    node.gates.open(Step.BEFORE_SEND)
+    if when is Death.RANDOM:
+        time.sleep(after)
+    else:
+        _wait_for_call(idp, calls, "pending" if when is Death.IN_FLIGHT else "200")
+    return pid
 
 
 def _wait_for_call(idp: FarProvider, calls: int, outcome: str) -> None:
