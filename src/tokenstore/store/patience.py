@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 SILENCE_SECONDS = 2.0
-"""A database that says nothing for so long is as good as away: a caller is told within three seconds."""
+"""A database that says nothing for so long is as good as away: a caller is told half a second later."""
 
 LOOK_SECONDS = 60.0
 """A look through a large table takes its time."""
